@@ -1,0 +1,6 @@
+package realtime
+
+// convCache holds the conversations of one client.
+type convCache struct {
+	client *IMClient
+}
