@@ -14,9 +14,8 @@ type Guard interface{ guard() }
 // Op is one change: one of the pointer types below that are documented as operations.
 type Op interface{ op() }
 
-// Fence holds if no batch with a larger epoch of the same part was ever committed. A
-// committed batch makes its epoch the part's smallest valid one. Parts are numbered
-// per store, not per app.
+// Fence holds if no batch with a larger epoch of the same part was ever committed: the
+// batch of an owner that was replaced fails. Parts are numbered per store, not per app.
 type Fence struct {
 	Part  uint32
 	Epoch uint64
@@ -34,8 +33,8 @@ type FreeKey struct {
 	Except string
 }
 
-// NewSend holds if the send is not known, or was forgotten at time Now or before. Otherwise the
-// batch fails with *SentError.
+// NewSend holds if the send is not known, or its row ended at time Now or before.
+// Otherwise the batch fails with *SentError.
 type NewSend struct {
 	Client, Cid, Token string
 	Now                int64
@@ -55,9 +54,10 @@ func (*NewSend) guard()       {}
 func (*RecordVersion) guard() {}
 
 // PutConv creates or replaces a conversation; its logs, members and marks are not
-// touched. The fields that reads fill are ignored. A unique key that differs from the one held is released, and the
-// new one is taken unless another conversation holds it: then none is held. Who must
-// not be left without the key adds the guard FreeKey.
+// touched. The fields that reads fill are ignored, and Kind, Created and TTLEnd stay
+// what they were at creation. A unique key that differs from the one held is released,
+// and the new one is taken unless another conversation holds it: then none is held.
+// Who must not be left without the key adds the guard FreeKey.
 type PutConv struct{ Conv *Conv }
 
 // DropConv removes a conversation with everything that belongs to it. No-op if absent.
@@ -73,10 +73,11 @@ type PutMember struct {
 type DropMember struct{ Cid, Client string }
 
 // Append adds a message at the newest end of a log of an existing conversation and
-// moves the head. Msg.Seq must be the head's plus one and Msg.TS above the head's, else the batch fails
-// with a GuardError (GuardSeq): a writer with a stale head cannot fork a log. A non-empty
-// Token stores a dedup row for (Msg.From, Cid, Token) that ends at TokenEnd. Rows that
-// ended at Msg.TS or before may be forgotten.
+// moves the head. Msg.Seq must be the head's plus one and, unless the log never had a
+// message, Msg.TS above the head's, else the batch fails with a GuardError (GuardSeq):
+// a writer with a stale head cannot fork a log. A non-empty Token stores a dedup row
+// for (Msg.From, Cid, Token) that ends at TokenEnd. Rows that ended at Msg.TS or before
+// may be forgotten.
 type Append struct {
 	Cid      string
 	View     string
@@ -85,9 +86,10 @@ type Append struct {
 	TokenEnd int64
 }
 
-// Patch replaces the content of a message, enters it into the patch list of the log and raises
-// the head's patch time. Position, sender, seq and the flags receipt and system stay. The message must exist (else GuardMessage) and its
-// last patch be older than TS (else GuardPatch).
+// Patch replaces the content of a message, enters it into the patch list of the log
+// and raises the head's patch time. Position, sender, seq, address and the flags receipt
+// and system stay. The message must exist (else GuardMessage) and its last patch be
+// older than TS (else GuardPatch).
 type Patch struct {
 	Cid  string
 	View string
@@ -110,9 +112,10 @@ type Erase struct {
 	At   Pos
 }
 
-// RaiseMark raises a client's mark in an existing conversation, field by field, to at least the given
-// one; AckTS also to at least ReadTS. ReadAt and AckAt are taken over (if larger) only when the time they
-// belong to was raised. The client need not be a member.
+// RaiseMark raises a client's mark in an existing conversation, field by field, to at
+// least the given one; AckTS also to at least ReadTS. ReadAt and AckAt are raised only
+// when the time they belong to is; an AckAt of 0 means ReadAt. The client need not
+// be a member.
 type RaiseMark struct {
 	Cid  string
 	Mark Mark
@@ -131,7 +134,8 @@ type AddNote struct {
 	Note   Note
 }
 
-// PutEntry adds or replaces an entry of a list. A conversation that owns the list must exist.
+// PutEntry adds or replaces an entry of a list. If a conversation owns the list, it must
+// exist.
 type PutEntry struct {
 	List  ListKind
 	Owner string
@@ -154,10 +158,11 @@ type DropRecord struct {
 	Key  string
 }
 
-// Import adds a message of foreign history at its own position in a log of an existing conversation. Seq is
-// assigned: 0 in an empty log, one below the oldest numbered message, one above the head (which
-// then moves), or SeqNone in between. A message at that position stays as it is: importing
-// twice changes nothing.
+// Import adds a message of foreign history at its own position in a log of an existing
+// conversation. Its Seq is assigned: 0 in a log that never had a message, one above the
+// head if it is newer (the head moves), one below the oldest numbered message if it is
+// older than that (erased or not), else SeqNone. A message at that position stays as it
+// is: importing twice changes nothing.
 type Import struct {
 	Cid  string
 	View string

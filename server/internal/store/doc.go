@@ -15,7 +15,8 @@
 //   - Guards are checked against the state before the batch. Conditions that belong
 //     to an operation (the sequence number of an [Append], the existence of a
 //     conversation) are checked against the state that the earlier operations of
-//     the same batch leave behind.
+//     the same batch leave behind. The error tells the first condition that did not
+//     hold, guards before operations.
 //   - A batch names one app. Nothing is shared between apps, whatever their ids.
 //   - The store keeps what a batch points to. After Commit has been called, the
 //     caller must not change a slice or record reachable from the batch.
@@ -31,7 +32,8 @@
 //   - [ErrUnavailable]: nothing was written; the same batch may be tried again.
 //   - [ErrInDoubt]: the batch may have been written; read before trying again.
 //   - [ErrCorrupt]: stored data cannot be decoded.
-//   - [ErrInvalid]: the batch itself is malformed (a nil operation); a defect of the caller.
+//   - [ErrInvalid]: the batch itself is malformed (an operation without its record, a
+//     version below 1, an unknown list); a defect of the caller. Nothing was written.
 //   - [ErrClosed]: the store was closed.
 //   - An error for which errors.Is(err, context.Canceled) or DeadlineExceeded holds:
 //     the call ended before it had done anything.
@@ -58,8 +60,9 @@
 // # What belongs to a conversation
 //
 // [DropConv] removes the conversation with its logs, dedup rows, members in both
-// directions, marks, events, the lists it owns and its unique key. Notes of clients, a client's own list
-// of blocked conversations and records stay. A dropped id may be used again.
+// directions, marks, events, the lists it owns and its unique key. Notes of clients, a
+// client's own list of blocked conversations and records stay. A dropped id may be
+// used again.
 //
 // # Reading
 //

@@ -43,9 +43,9 @@ func (a *Access) Wants(k ConvKind) bool {
 	return false
 }
 
-// Bound is one end of a Range. The zero Bound limits nothing. With an empty Mid
-// only times are compared, so that a closed bound takes in every message of that time
-// and an open one none.
+// Bound is one end of a Range. The zero Bound limits nothing. With an empty Mid only
+// times are compared, so that a closed bound takes in every message of that time and
+// an open one none.
 type Bound struct {
 	Set    bool
 	TS     int64
@@ -53,8 +53,8 @@ type Bound struct {
 	Closed bool // the position itself belongs to the range
 }
 
-// Range selects messages of a log from Start towards End: back in time, or forward with Newer. A
-// limit keeps those nearest to Start.
+// Range selects messages of a log from Start towards End: back in time, or forward
+// with Newer. A limit keeps those nearest to Start.
 type Range struct {
 	Newer      bool
 	Start, End Bound
@@ -140,8 +140,8 @@ type ChangeQuery struct {
 	Kind   ChangeKind
 	Log    LogID
 	Client string
-	// Newest asks for the newest n changes instead of the oldest n; the result is ascending in
-	// either case.
+	// Newest asks for the newest n changes instead of the oldest n; the result is
+	// ascending in either case.
 	Newest bool
 }
 
@@ -157,10 +157,11 @@ type Change struct {
 // ChangePage is a page of changes.
 type ChangePage struct {
 	Items []Change // ascending by time
-	// More says that there are others beyond this page: newer ones, or with
-	// ChangeQuery.Newest older ones above the cursor.
+	// More says that there are others above the cursor beyond this page: newer ones, or
+	// with ChangeQuery.Newest older ones.
 	More bool
-	// Floor is the time of the newest change that the list has forgotten because it was full, 0 if
-	// none: a reader whose cursor lies below it has missed something.
+	// Floor is the time of the newest change that the list has forgotten because it was
+	// full, 0 if none: a reader whose cursor lies below it has missed something. Always
+	// 0 for patches, of which none is forgotten.
 	Floor int64
 }

@@ -12,8 +12,9 @@ type Store interface {
 	Convs(ctx context.Context, app string, cids []string, load Load) ([]*Conv, error)
 
 	// Scan yields the conversations of an access path, in its order, until yield returns
-	// false. yield is called without locks and may call the store. A conversation
-	// that is created, moved or dropped meanwhile may or may not be yielded, none is yielded twice.
+	// false. yield is called without locks and may call the store. A conversation that
+	// is created or dropped meanwhile may or may not be yielded; one that exists all
+	// the time is yielded exactly once.
 	Scan(ctx context.Context, app string, a Access, yield func(*Conv) bool) error
 
 	// Members returns up to n members of a conversation, by client.
@@ -22,11 +23,12 @@ type Store interface {
 	// FindMembers looks up single members; nil = not a member.
 	FindMembers(ctx context.Context, app string, keys []MemberKey) ([]*Member, error)
 
-	// Memberships returns up to n conversations of a client, by cid, with what a login needs.
+	// Memberships returns up to n conversations of a client, by cid, with what a login
+	// needs. Fewer than n means that there are no more.
 	Memberships(ctx context.Context, app, client, after string, n int) ([]Membership, error)
 
-	// Marks returns the marks of clients in a conversation, or with nil clients all of them by
-	// client; those without one are left out.
+	// Marks returns the marks of the given clients in a conversation, in their order, or
+	// with nil clients all of them by client. Clients without a mark are left out.
 	Marks(ctx context.Context, app, cid string, clients []string) ([]Mark, error)
 
 	// Heads returns the heads of logs; the zero Head for a log that is empty or absent.
@@ -39,17 +41,18 @@ type Store interface {
 	// FindMessage returns one message, nil = absent.
 	FindMessage(ctx context.Context, log LogID, at Pos) (*Message, error)
 
-	// AppMessages is Messages over all logs of an app, merged by position and then by cid and view. A non-empty
-	// from selects one sender. It is meant for administration: the cost grows with the
-	// number of conversations.
+	// AppMessages is Messages over all logs of an app, merged by position and then by
+	// cid and view. A non-empty from selects one sender. It is meant for administration:
+	// the cost grows with the number of conversations.
 	AppMessages(ctx context.Context, app, from string, r Range, n int) ([]LogMessage, error)
 
-	// Unread counts the messages of a log that are newer than time after, have a number and are not from me. It
-	// goes back from the newest, stops at limit and looks for mentions in what it counted.
+	// Unread counts the messages of a log that are newer than time after, have a number
+	// and are not from me. It goes back from the newest, stops at limit and looks for
+	// mentions in what it counted.
 	Unread(ctx context.Context, log LogID, me string, after int64, limit int) (Unread, error)
 
-	// Changes returns about n changes with a time above after. A page never ends between changes of equal
-	// time, so its last time is a safe cursor: it may be longer than n.
+	// Changes returns changes with a time above after, n of them or a few more: a page
+	// never ends between changes of equal time, so its last time is a safe cursor.
 	Changes(ctx context.Context, q ChangeQuery, after int64, n int) (ChangePage, error)
 
 	// Entries returns up to n entries of a list, by id.
@@ -64,7 +67,8 @@ type Store interface {
 	// Sent tells what became of a send. A row that has ended may still be found: compare Sent.End.
 	Sent(ctx context.Context, key SendKey) (Sent, bool, error)
 
-	// Records returns up to n records of a kind whose key begins with prefix and is larger than after, by key.
+	// Records returns up to n records of a kind whose key begins with prefix and is larger
+	// than after, by key.
 	Records(ctx context.Context, kind RecordKind, app, prefix, after string, n int) ([]Record, error)
 
 	// FindRecords looks up single records; nil = absent.
