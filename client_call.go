@@ -1,0 +1,176 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/leanrtm/realtime/internal/conn"
+	"github.com/leanrtm/realtime/internal/link"
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
+)
+
+// callOptions change how a command is sent.
+type callOptions struct {
+	// merge: an identical command in flight shares its reply with this one.
+	merge bool
+	// safe: repeating the command cannot take effect twice; for SafeToRetry.
+	safe bool
+}
+
+// call sends cmd as this client and waits for the reply. It adds the client id
+// to cmd, which the caller must not use again. The reply may be shared: read
+// only. A refusal by the server is an *Error.
+func (c *IMClient) call(ctx context.Context, cmd *pb.GenericCommand, o callOptions) (*pb.GenericCommand, error) {
+	s := c.session.Load()
+	if s == nil {
+		return nil, c.notOpen()
+	}
+	cmd.PeerId = c.peer.Load()
+	return c.callOn(ctx, s, cmd, o)
+}
+
+// callOn is call on a connection where the session may not be open yet. It
+// leaves the client id to the caller.
+func (c *IMClient) callOn(ctx context.Context, s *session, cmd *pb.GenericCommand, o callOptions) (*pb.GenericCommand, error) {
+	c.rt.logCommand(ctx, "send", cmd)
+	reply, err := s.link.Do(ctx, cmd, link.CallOptions{Merge: o.merge, Gen: s.gen})
+	if err != nil {
+		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
+	}
+	c.rt.logCommand(ctx, "receive", reply)
+	if refusal := replyError(reply); refusal != nil {
+		refusal.retrySafe = o.safe
+		return nil, refusal
+	}
+	return reply, nil
+}
+
+// post sends cmd as this client and waits for no reply. nil means that it is on
+// its way, not that it arrives.
+func (c *IMClient) post(cmd *pb.GenericCommand) error {
+	s := c.session.Load()
+	if s == nil {
+		return c.notOpen()
+	}
+	if !s.live() {
+		return ErrDisconnected
+	}
+	cmd.PeerId = c.peer.Load()
+	c.rt.logCommand(c.ctx, "send", cmd)
+	if err := s.link.Post(c.ctx, cmd); err != nil {
+		return c.callFailed(c.ctx, commandName(cmd), err, true)
+	}
+	return nil
+}
+
+// notOpen is why a client without a session cannot do anything.
+func (c *IMClient) notOpen() error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return ErrNotOpen
+}
+
+// callFailed is the error of a command that got no answer.
+func (c *IMClient) callFailed(ctx context.Context, command string, err error, safe bool) error {
+	if ended := c.Err(); ended != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	// A server that turns a program away says why as it closes.
+	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && closed.Code >= fatalCodes {
+		err = fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
+	}
+	return &callError{command: command, safe: safe, err: err}
+}
+
+// fatalCodes is where the codes of the protocol begin among those of closed
+// WebSockets.
+const fatalCodes = 4100
+
+// replyError is the refusal that a reply contains, or nil.
+func replyError(reply *pb.GenericCommand) *Error {
+	switch reply.GetCmd() {
+	case pb.CommandType_error:
+		return errorFromCommand(reply.GetErrorMessage())
+	case pb.CommandType_session:
+		if reply.GetSessionMessage().GetCode() != 0 {
+			return sessionError(reply)
+		}
+	case pb.CommandType_ack:
+		if m := reply.GetAckMessage(); m.GetCode() != 0 {
+			return errorFromCommand(&pb.ErrorCommand{
+				Code: m.Code, Reason: m.Reason, AppCode: m.AppCode, AppMsg: m.AppMsg,
+			})
+		}
+	}
+	return nil
+}
+
+// commandName is what a command is called in errors and logs, such as
+// "conv/start".
+func commandName(cmd *pb.GenericCommand) string {
+	if cmd.Op == nil {
+		return cmd.GetCmd().String()
+	}
+	return cmd.GetCmd().String() + "/" + cmd.GetOp().String()
+}
+
+// logCommand logs what a command is about, and nothing that is secret or said.
+func (rt *Realtime) logCommand(ctx context.Context, what string, cmd *pb.GenericCommand) {
+	if !rt.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("cmd", commandName(cmd)), slog.String("client_id", cmd.GetPeerId()))
+	if cmd.I != nil {
+		attrs = append(attrs, slog.Int("serial", int(cmd.GetI())))
+	}
+	if id := conversationIDOf(cmd); id != "" {
+		attrs = append(attrs, slog.String("conv_id", id))
+	}
+	if cmd.GetCmd() == pb.CommandType_error {
+		attrs = append(attrs, slog.Int("code", int(cmd.GetErrorMessage().GetCode())))
+	}
+	rt.log.LogAttrs(ctx, slog.LevelDebug, what, attrs...)
+}
+
+// conversationIDOf is the conversation that a command is about, if it is one.
+func conversationIDOf(cmd *pb.GenericCommand) string {
+	switch cmd.GetCmd() {
+	case pb.CommandType_conv:
+		return cmd.GetConvMessage().GetCid()
+	case pb.CommandType_direct:
+		return cmd.GetDirectMessage().GetCid()
+	case pb.CommandType_ack:
+		return cmd.GetAckMessage().GetCid()
+	case pb.CommandType_rcp:
+		return cmd.GetRcpMessage().GetCid()
+	case pb.CommandType_logs:
+		return cmd.GetLogsMessage().GetCid()
+	case pb.CommandType_blacklist:
+		return cmd.GetBlacklistMessage().GetSrcCid()
+	}
+	return ""
+}
+
+// OnlineClients returns those of ids that are online. Any number may be asked;
+// the server is asked about 20 at a time, one batch after the other.
+func (c *IMClient) OnlineClients(ctx context.Context, ids ...string) ([]string, error) {
+	var online []string
+	for batch := range slices.Chunk(ids, wire.MaxOnlineQuery) {
+		reply, err := c.call(ctx, &pb.GenericCommand{
+			Cmd:            pb.CommandType_session.Enum(),
+			Op:             pb.OpType_query.Enum(),
+			SessionMessage: &pb.SessionCommand{SessionPeerIds: batch},
+		}, callOptions{merge: true, safe: true})
+		if err != nil {
+			return nil, err
+		}
+		online = append(online, reply.GetSessionMessage().GetOnlineSessionPeerIds()...)
+	}
+	return online, nil
+}
