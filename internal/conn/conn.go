@@ -1,41 +1,237 @@
-// Package conn is one WebSocket connection to the server.
 package conn
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
+	"io"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/coder/websocket"
+
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
-// Options of a connection; zero values are the usual case.
-type Options struct {
-	HTTPClient        *http.Client  // for the upgrade; nil: http.DefaultClient
-	Header            http.Header   // added to the upgrade request
-	Text              bool          // base64 text frames
-	HeartbeatInterval time.Duration // between echo commands, +-10 %; 0: 180 s, negative: none
-	SilenceTimeout    time.Duration // without anything received the connection dies; 0: 380 s, negative: none
-	WriteTimeout      time.Duration // a frame that cannot be written for so long kills the connection; 0: 20 s
-	ReadLimit         int64         // bytes of one frame; a longer one ends the connection; 0: 4 MiB
-	Logger            *slog.Logger  // nil: discard
+// Conn is a connection. Safe for concurrent use.
+type Conn struct {
+	o       Options
+	codec   wire.Codec
+	ws      *websocket.Conn
+	stream  *stream  // under the library
+	raw     net.Conn // under the stream; nil if the HTTP client does not show it
+	started time.Time
 
-	// Serial numbers the heartbeats. The link sets it.
-	Serial func() int32
-	// OnCommand gets every frame received, on the reader's goroutine, so it
-	// must not block. The link sets it.
-	OnCommand func(cmd *pb.GenericCommand)
+	queue  chan *Frame
+	frames sync.Pool     // of *Frame
+	finish chan struct{} // closed by Close: send the rest and say goodbye
+	dead   chan struct{} // closed by fail: stop at once
+	done   chan struct{} // closed when the last goroutine has left
+
+	heard   atomic.Int64 // when something was last received, in ns since started
+	running atomic.Int32 // goroutines and armed timers
+
+	mu       sync.Mutex
+	err      error // the cause; set once
+	finished bool  // finish is closed
+	failed   bool  // dead is closed
 }
 
-// CloseError says that the server closed the connection, with which code.
-type CloseError struct {
-	Code   wire.Code // 1005: none was given
-	Reason string
+// queueSize is how many frames can wait for the writer.
+const queueSize = 128
+
+// Dial opens a connection. ctx bounds the dialling only. The error is a
+// *DialError.
+func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
+	c := &Conn{
+		o:       o.withDefaults(),
+		codec:   wire.Codec{Text: o.Text},
+		started: time.Now(),
+		queue:   make(chan *Frame, queueSize),
+		finish:  make(chan struct{}),
+		dead:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	client := *c.o.HTTPClient
+	client.Transport = &upgrader{base: client.Transport, upgraded: func(s *stream) { c.stream = s }}
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { c.raw = lowest(info.Conn) },
+	})
+	ws, resp, err := websocket.Dial(traced, url, &websocket.DialOptions{
+		HTTPClient:     &client,
+		HTTPHeader:     c.o.Header,
+		Subprotocols:   []string{c.o.subprotocol()},
+		OnPingReceived: func(context.Context, []byte) bool { c.hear(); return true },
+		OnPongReceived: func(context.Context, []byte) { c.hear() },
+	})
+	if err != nil {
+		dialErr := &DialError{URL: url, Err: err}
+		if resp != nil {
+			dialErr.Status = resp.StatusCode
+		}
+		return nil, dialErr
+	}
+	ws.SetReadLimit(c.o.ReadLimit)
+	c.ws = ws
+	c.hear()
+	c.running.Store(2)
+	go c.read()  // ends when the socket is shut; Done tells
+	go c.write() // ends when the connection is dead or closed; Done tells
+	return c, nil
 }
 
-// Error implements error.
-func (e *CloseError) Error() string {
-	return fmt.Sprintf("connection closed by the server: %d %s", int32(e.Code), e.Reason)
+// lowest returns the connection under TLS, which can be closed without saying
+// goodbye to a peer that does not listen.
+func lowest(conn net.Conn) net.Conn {
+	for {
+		wrapped, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = wrapped.NetConn()
+	}
+}
+
+// hear notes that the server lives.
+func (c *Conn) hear() { c.heard.Store(int64(time.Since(c.started))) }
+
+// Done is closed when the connection is over and no OnCommand runs any more.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection is over or being closed, nil while it lives.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Kill ends the connection at once, without a word to the server, with this
+// cause unless it has one already. It does not wait; see Done. It may be called
+// from OnCommand.
+func (c *Conn) Kill(cause error) { c.fail(cause) }
+
+// Close sends what is queued, shakes hands with the server, ends the
+// connection and waits until it is over. What is not done within the budget is
+// left out. It must not be called from OnCommand.
+func (c *Conn) Close(budget time.Duration) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = ErrClosed
+	}
+	if !c.finished {
+		c.finished = true
+		close(c.finish)
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(budget)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+		c.fail(ErrClosed)
+		<-c.done
+	}
+}
+
+// fail ends the connection.
+func (c *Conn) fail(cause error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = cause
+	}
+	first := !c.failed
+	c.failed = true
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	close(c.dead)
+	// Not through the library and not through TLS: both would try to tell a
+	// server that may not listen.
+	if c.raw != nil {
+		_ = c.raw.Close()
+	} else {
+		_ = c.stream.Close()
+	}
+}
+
+// release is called by every goroutine as it leaves; the last one locks up.
+func (c *Conn) release() {
+	if c.running.Add(-1) == 0 {
+		_ = c.ws.CloseNow()
+		close(c.done)
+	}
+}
+
+// read is the reader.
+func (c *Conn) read() {
+	defer c.release()
+	want := websocket.MessageBinary
+	if c.codec.Text {
+		want = websocket.MessageText
+	}
+	var frame []byte
+	for {
+		typ, err := c.readFrame(&frame)
+		if err != nil {
+			c.fail(readError(err))
+			return
+		}
+		c.hear()
+		if typ != want {
+			c.fail(&FrameError{fmt.Errorf("a %v message", typ)})
+			return
+		}
+		cmd, err := c.codec.Unmarshal(frame)
+		if err != nil {
+			c.fail(&FrameError{err})
+			return
+		}
+		c.o.OnCommand(cmd)
+		if cap(frame) > keepBuffer {
+			frame = nil
+		}
+	}
+}
+
+// keepBuffer is the largest buffer that is kept for the next frame.
+const keepBuffer = 16 << 10
+
+// readFrame reads one frame into the buffer. The context is one that never
+// ends: one that could would cost a timer per read.
+func (c *Conn) readFrame(frame *[]byte) (websocket.MessageType, error) {
+	typ, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return 0, err
+	}
+	b := (*frame)[:0]
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil {
+			*frame = b
+			if err == io.EOF { // of the message; see stream
+				return typ, nil
+			}
+			return 0, err
+		}
+	}
+}
+
+// readError is why the reader ended, in the terms of this package.
+func readError(err error) error {
+	var closed websocket.CloseError
+	if errors.As(err, &closed) {
+		return &CloseError{Code: wire.Code(closed.Code), Reason: closed.Reason}
+	}
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return &FrameError{err}
+	}
+	return fmt.Errorf("read from the server: %w", err)
 }

@@ -103,4 +103,15 @@ func AppendPeer(dst []byte, peerID string) []byte {
 	return protowire.AppendString(dst, peerID)
 }
 
-const peerIDField = 4 // GenericCommand.peerId
+// AppendSerial appends the field i alone, so that a command can be numbered
+// after it was encoded. The last of several wins.
+func AppendSerial(dst []byte, serial int32) []byte {
+	dst = protowire.AppendTag(dst, serialField, protowire.VarintType)
+	return protowire.AppendVarint(dst, uint64(int64(serial)))
+}
+
+// Fields of GenericCommand.
+const (
+	peerIDField = 4 // peerId
+	serialField = 5 // i
+)
