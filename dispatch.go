@@ -49,18 +49,18 @@ type delivery struct {
 	handled *handled // nil: nobody asks
 }
 
-// handled calls done once everybody who got an event has finished with it, if
-// at least one of them really handled it, or nobody got it.
+// handled calls done once everybody who got an event has finished with it. An
+// event that is discarded at the end of its client is never finished with.
 type handled struct {
 	pending atomic.Int64 // those who have not finished, and publishing while it is not over
 	some    atomic.Bool  // somebody handled it
-	done    func()
+	done    func(handled bool)
 }
 
 // publishing keeps pending above zero until all receivers are counted.
 const publishing = 1 << 40
 
-func newHandled(done func()) *handled {
+func newHandled(done func(handled bool)) *handled {
 	if done == nil {
 		return nil
 	}
@@ -93,8 +93,8 @@ func (h *handled) finished(gaveUp bool) {
 }
 
 func (h *handled) add(n int64) {
-	if h.pending.Add(n) == 0 && h.some.Load() {
-		h.done()
+	if h.pending.Add(n) == 0 {
+		h.done(h.some.Load())
 	}
 }
 
@@ -156,17 +156,16 @@ func (c *Conversation) Events(ctx context.Context) iter.Seq2[Event, error] {
 func (c *IMClient) emit(ev Event) { c.emitThen(ev, nil) }
 
 // emitThen is emit that calls done when every handler has returned and every
-// stream has asked for the next event. done runs on one of their goroutines,
-// or at once when nobody listens, and must not block. It is not called when
-// everybody who got the event gave it up unhandled.
-func (c *IMClient) emitThen(ev Event, done func()) {
+// stream has asked for the next event or has ended. handled tells whether
+// anybody really did so, or nobody listens. done runs on one of their
+// goroutines, or at once when nobody listens, and must not block. It is not
+// called for what Close discards.
+func (c *IMClient) emitThen(ev Event, done func(handled bool)) {
 	d := delivery{event: ev, handled: newHandled(done)}
-	receivers, overflow := 0, false
+	overflow := false
 	// One lock around both, so that streams and handlers see one order.
 	c.emitMu.Lock()
-	if c.streams.Len() > 0 {
-		receivers = c.streams.Publish(d)
-	}
+	receivers := c.streams.Publish(d)
 	// Nobody has ever registered a handler: none can be running that would
 	// register another one for this very event.
 	if c.listened.Load() {
@@ -186,8 +185,7 @@ func (c *IMClient) emitThen(ev Event, done func()) {
 // handle runs the handlers of one event.
 func (c *IMClient) handle(ctx context.Context, d delivery) {
 	if !c.beginHandling() {
-		d.handled.finished(true)
-		return
+		return // discarded by Close
 	}
 	defer c.endHandling()
 	c.events.handlers.Call(ctx, d.event)

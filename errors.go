@@ -233,3 +233,12 @@ func contextError(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %w", err, cause)
 }
+
+// alreadyOpenError tells which id another client has.
+type alreadyOpenError struct{ id string }
+
+func (e *alreadyOpenError) Error() string {
+	return fmt.Sprintf("%s: %q", ErrAlreadyOpen, e.id)
+}
+
+func (e *alreadyOpenError) Is(target error) bool { return target == ErrAlreadyOpen }

@@ -69,98 +69,98 @@ type MessageStatusEvent struct {
 // own doing.
 type InvitedEvent struct {
 	Conversation *Conversation
-	InvitedBy    string
-	Recovered    bool // it happened while away
+	InvitedBy    string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // KickedEvent is delivered when this client is a member no longer, also by its
 // own doing.
 type KickedEvent struct {
 	Conversation *Conversation
-	KickedBy     string
-	Recovered    bool // it happened while away
+	KickedBy     string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // MembersJoinedEvent is delivered when members have joined a conversation of
 // this client.
 type MembersJoinedEvent struct {
 	Conversation *Conversation
-	Members      []string
-	InvitedBy    string
+	Members      []string // client ids
+	InvitedBy    string   // client id; "": the app
 }
 
 // MembersLeftEvent is delivered when members have left a conversation of this
 // client.
 type MembersLeftEvent struct {
 	Conversation *Conversation
-	Members      []string
-	KickedBy     string
+	Members      []string // client ids
+	KickedBy     string   // client id; "": the app
 }
 
 // BlockedEvent is delivered when this client was put on the block list of a
 // conversation.
 type BlockedEvent struct {
 	Conversation *Conversation
-	BlockedBy    string
+	BlockedBy    string // client id; "": the app
 }
 
 // UnblockedEvent is delivered when this client was taken off the block list of
 // a conversation.
 type UnblockedEvent struct {
 	Conversation *Conversation
-	UnblockedBy  string
+	UnblockedBy  string // client id; "": the app
 }
 
 // MutedEvent is delivered when this client may no longer speak in a
 // conversation.
 type MutedEvent struct {
 	Conversation *Conversation
-	MutedBy      string
+	MutedBy      string // client id; "": the app
 }
 
 // UnmutedEvent is delivered when this client may speak in a conversation again.
 type UnmutedEvent struct {
 	Conversation *Conversation
-	UnmutedBy    string
+	UnmutedBy    string // client id; "": the app
 }
 
 // MembersBlockedEvent is delivered when members were put on the block list of a
 // conversation.
 type MembersBlockedEvent struct {
 	Conversation *Conversation
-	Members      []string
-	BlockedBy    string
+	Members      []string // client ids
+	BlockedBy    string   // client id; "": the app
 }
 
 // MembersUnblockedEvent is delivered when members were taken off the block list
 // of a conversation.
 type MembersUnblockedEvent struct {
 	Conversation *Conversation
-	Members      []string
-	UnblockedBy  string
+	Members      []string // client ids
+	UnblockedBy  string   // client id; "": the app
 }
 
 // MembersMutedEvent is delivered when members may no longer speak in a
 // conversation.
 type MembersMutedEvent struct {
 	Conversation *Conversation
-	Members      []string
-	MutedBy      string
+	Members      []string // client ids
+	MutedBy      string   // client id; "": the app
 }
 
 // MembersUnmutedEvent is delivered when members may speak in a conversation
 // again.
 type MembersUnmutedEvent struct {
 	Conversation *Conversation
-	Members      []string
-	UnmutedBy    string
+	Members      []string // client ids
+	UnmutedBy    string   // client id; "": the app
 }
 
 // MemberInfoUpdatedEvent is delivered when the role of a member has changed.
 type MemberInfoUpdatedEvent struct {
 	Conversation *Conversation
 	MemberInfo   MemberInfo // as it is now
-	UpdatedBy    string
+	UpdatedBy    string     // client id; "": the app
 }
 
 // InfoUpdatedEvent is delivered when attributes of a conversation were changed
@@ -168,7 +168,7 @@ type MemberInfoUpdatedEvent struct {
 type InfoUpdatedEvent struct {
 	Conversation *Conversation
 	Attributes   map[string]any // what was changed; dotted keys as they were given
-	UpdatedBy    string
+	UpdatedBy    string         // client id; "": the app
 }
 
 // LastDeliveredAtUpdateEvent is delivered when the other member of a
@@ -176,8 +176,8 @@ type InfoUpdatedEvent struct {
 type LastDeliveredAtUpdateEvent struct {
 	Conversation *Conversation
 	At           time.Time // received up to here
-	By           string
-	MessageID    string
+	By           string    // client id
+	MessageID    string    // the message that the receipt names
 }
 
 // LastReadAtUpdateEvent is delivered when the other member of a conversation
@@ -185,8 +185,8 @@ type LastDeliveredAtUpdateEvent struct {
 type LastReadAtUpdateEvent struct {
 	Conversation *Conversation
 	At           time.Time // read up to here
-	By           string
-	MessageID    string
+	By           string    // client id
+	MessageID    string    // the message that the receipt names
 }
 
 // UnreadMessagesCountUpdateEvent is delivered when the count of unread messages
@@ -205,17 +205,14 @@ type DisconnectEvent struct {
 }
 
 // OfflineEvent is delivered when Pause has taken effect.
-type OfflineEvent struct {
-}
+type OfflineEvent struct{}
 
 // OnlineEvent is delivered when Resume begins to connect again.
-type OnlineEvent struct {
-}
+type OnlineEvent struct{}
 
 // ReconnectEvent is delivered when the connection is back. On an IMClient it
 // comes when its session is open again.
-type ReconnectEvent struct {
-}
+type ReconnectEvent struct{}
 
 // ScheduleEvent is delivered when the next attempt to connect is planned.
 type ScheduleEvent struct {

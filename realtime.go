@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -234,6 +235,10 @@ func (rt *Realtime) CreateIMClient(ctx context.Context, id string, opts ...Clien
 		if !errors.Is(err, ErrAlreadyOpen) {
 			return nil, err
 		}
+		// Somebody was quicker, or the user has a client here already.
+		if taken := (*alreadyOpenError)(nil); errors.As(err, &taken) {
+			id = taken.id
+		}
 	}
 }
 
@@ -253,7 +258,7 @@ func (rt *Realtime) attach(c *IMClient) (*link.Link, error) {
 	}
 	if id != "" {
 		if rt.byID[id] != nil {
-			return nil, ErrAlreadyOpen
+			return nil, &alreadyOpenError{id}
 		}
 		rt.byID[id] = c
 	} else {
@@ -269,23 +274,28 @@ func (rt *Realtime) attach(c *IMClient) (*link.Link, error) {
 }
 
 // named tells the id that the server chose for an attached client, and hands
-// over what was pushed for it meanwhile.
-func (rt *Realtime) named(c *IMClient, id string) error {
+// over what was pushed for it meanwhile. It returns false if another client
+// here has the id.
+func (rt *Realtime) named(c *IMClient, id string) bool {
 	rt.mu.Lock()
 	if rt.byID[id] != nil {
 		rt.mu.Unlock()
-		return fmt.Errorf("%w: the server chose id %q", ErrAlreadyOpen, id)
+		return false
 	}
 	rt.byID[id] = c
 	c.peer.Store(&id)
-	held := rt.strays[id]
+	overflow := false
+	// Under the lock, so that later pushes come later.
+	for _, cmd := range rt.strays[id] {
+		overflow = !c.work.Push(job{push: cmd}) || overflow
+	}
 	delete(rt.strays, id)
 	rt.unnamed()
 	rt.mu.Unlock()
-	for _, cmd := range held {
-		c.enqueue(job{push: cmd})
+	if overflow {
+		c.overflow()
 	}
-	return nil
+	return true
 }
 
 // unnamed counts one nameless client less, with mu held.
@@ -372,15 +382,12 @@ func (rt *Realtime) shutdown(ctx context.Context, cause error) error {
 	rt.mu.Unlock()
 
 	// All say goodbye at the same time.
-	for _, c := range clients {
-		c.startClose()
+	failures := make([]error, len(clients))
+	var closing sync.WaitGroup
+	for i, c := range clients {
+		closing.Go(func() { failures[i] = c.Close(ctx) })
 	}
-	var failures []error
-	for _, c := range clients {
-		if err := c.Close(ctx); err != nil {
-			failures = append(failures, err)
-		}
-	}
+	closing.Wait()
 	rt.mu.RLock()
 	links := make([]*link.Link, 0, len(rt.links))
 	for l := range rt.links {
@@ -389,21 +396,19 @@ func (rt *Realtime) shutdown(ctx context.Context, cause error) error {
 	rt.mu.RUnlock()
 	for _, l := range links {
 		if err := rt.dropLink(ctx, l); err != nil {
-			failures = append(failures, err)
+			failures = append(failures, closeError(ctx, err))
 		}
 	}
 	rt.handlers.Close(cause)
 	rt.streams.End(cause)
 	if err := rt.handlers.Wait(ctx); err != nil {
-		failures = append(failures, err)
+		failures = append(failures, closeError(ctx, err))
 	}
 	if rt.ownHTTP != nil {
 		rt.ownHTTP.CloseIdleConnections()
 	}
-	if len(failures) > 0 {
-		return closeError(ctx, failures[0])
-	}
-	return nil
+	// They all say the same: it took too long.
+	return cmp.Or(failures...)
 }
 
 // closeError is the error of a Close whose waiting did not end in time.

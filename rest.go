@@ -264,8 +264,8 @@ func (c *IMClient) signAsUser(ctx context.Context) (*Signature, error) {
 		if answer.ClientID == "" {
 			return nil, errors.New("realtime: sign login of user: the server told no client id")
 		}
-		if err := c.rt.named(c, answer.ClientID); err != nil {
-			return nil, err
+		if !c.rt.named(c, answer.ClientID) {
+			return nil, &alreadyOpenError{answer.ClientID}
 		}
 	}
 	return &answer.Signature, nil

@@ -280,8 +280,8 @@ func (c *IMClient) opened(s *session, reply *pb.GenericCommand) error {
 		if id == "" {
 			return errors.New("realtime: the server chose no client id")
 		}
-		if err := c.rt.named(c, id); err != nil {
-			return err
+		if !c.rt.named(c, id) {
+			return fmt.Errorf("realtime: the server chose %q, the id of another client", id)
 		}
 	}
 	c.keepToken(reply.GetSessionMessage())
