@@ -1,0 +1,66 @@
+// Package transport carries frames over WebSockets. It knows connections and
+// nothing of clients, sessions or conversations: a [Receiver] gets the decoded
+// commands of one connection, and frames go out through [Conn.Push] and
+// [Conn.Reply].
+//
+// # Goroutines
+//
+// A connection that is silent has one goroutine, its reader, which the [Server]
+// owns and waits for. It reads a frame, hands the command to the Receiver and
+// reads the next one when that returns: a Receiver that takes its time is the
+// back-pressure. A writer goroutine exists only while frames wait; the reader
+// waits for it before it ends. All timeouts of all connections are kept by one
+// goroutine, see alarms.
+//
+// # States
+//
+//	open ──Close──▶ closing ──the peer's close frame, 5 s, or an error──▶ dead
+//	  └───────────────Cut, an error, the peer's end────────────────────────▶
+//
+// In open, frames are accepted and written. Close goes to closing: what is
+// queued is written, then a close frame, then nothing; commands that still
+// arrive are read and dropped. In dead the TCP connection is closed. Only the
+// reader tells the Receiver, once, when it has ended.
+//
+// # The queue
+//
+// Pushes are bounded, by bytes and by number of frames, the fuller of the two
+// counts. What does not fit is dealt with by class: from 50 % on, frames of
+// ClassRoomLow are dropped, from 75 % on those of ClassRoomNormal, and at 100 %
+// the connection is closed with 4200, so that nothing that a client counts on
+// is ever dropped in silence. A frame is let in if there was room before it, so
+// one frame may be as large as it must.
+//
+// Replies, and what else a client asked for, are not bounded that way: a page
+// of history may well be larger than the queue. Their bound is that the reader
+// stops reading commands while more of them wait than the queue holds.
+//
+// Frames leave in the order in which they came, all classes alike: a cursor of
+// the client must never pass a frame that it has not got. The one exception is
+// the hold lane.
+//
+// # The hold lane
+//
+// A client library settles the reply to a command later than it delivers a
+// push that arrives with it. So pushes that a command caused wait, on the
+// connection that the command came from, until the reply was written and 10 ms
+// have passed, but never longer than 200 ms. While one push waits, all later
+// pushes of that connection wait behind it; replies pass.
+//
+// # Failures
+//
+//   - A frame larger than allowed: close 4109. One that does not decode, is of
+//     the wrong WebSocket type or names no command: close 4114.
+//   - Nothing received for too long: close 4107. No session opened in time:
+//     close 4108.
+//   - A violation of the WebSocket protocol: the library's own close code.
+//   - A write that does not get on for 10 s, or fails: the connection is cut.
+//   - A panic in the Receiver: it is logged, and the connection is closed with
+//     4200.
+//
+// # Locks
+//
+// Conn.mu guards the queue and the state of one connection. It is a leaf but for
+// the lock of the alarms, and is never held during I/O. Push, Reply, Close and
+// Cut may be called with any lock of the server held.
+package transport

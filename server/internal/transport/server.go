@@ -1,0 +1,230 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/tap"
+	"github.com/leanrtm/realtime/internal/wire"
+)
+
+// Options are the figures of a Server. All are required.
+type Options struct {
+	MaxFrame     int           // bytes of one command
+	QueueBytes   int           // bytes of pushes that may wait on one connection
+	QueueFrames  int           // pushes that may wait on one connection
+	ReadTimeout  time.Duration // silence after which a connection is closed; ≤ 0: never
+	LoginTimeout time.Duration // time to open a first session; ≤ 0: any
+	Logger       *slog.Logger
+}
+
+// Timing that is not an option.
+const (
+	writeTimeout = 10 * time.Second       // for one write of at most chunkSize
+	closeTimeout = 5 * time.Second        // for the peer's close frame after ours
+	holdGap      = 10 * time.Millisecond  // between a reply and the pushes held for it
+	holdLimit    = 200 * time.Millisecond // how long a push is held at most
+)
+
+// ErrClosed is returned by Serve after Shutdown or Close.
+var ErrClosed = errors.New("transport: server closed")
+
+// Receiver gets what arrives on one connection. All calls come from one
+// goroutine at a time.
+type Receiver interface {
+	// Command is called for every command, in order; it always has a Cmd. The
+	// next one is not read before it returns.
+	Command(cmd *pb.GenericCommand)
+	// Closed is called once, after the last Command.
+	Closed(why Why)
+}
+
+// Why tells how a connection ended.
+type Why struct {
+	Code    wire.Code // the code of our close frame; 0: the peer ended the connection or was gone
+	Reason  string
+	Drained bool // the server shut down
+}
+
+// Server owns a set of connections.
+type Server struct {
+	opts   Options
+	goaway []byte
+	alarms *alarms
+	stats  counters
+
+	small, large sync.Pool // of *[]byte: scratch of writers
+	reads        sync.Pool // of *[]byte: scratch of readers
+	batches      sync.Pool // of *batch
+
+	mu     sync.Mutex
+	conns  map[*Conn]struct{}
+	closed bool
+	gone   chan struct{} // closed when closed is set and conns is empty
+
+	closing sync.Once
+}
+
+// NewServer returns a server without connections. It has a goroutine, which
+// Close ends.
+func NewServer(o Options) *Server {
+	goaway, err := wire.Append(nil, &pb.GenericCommand{
+		Cmd:     pb.CommandType_goaway.Enum(),
+		Service: proto.Int32(wire.ServiceIM),
+	})
+	if err != nil {
+		panic(err) // two integers always encode
+	}
+	return &Server{
+		opts:    o,
+		goaway:  goaway,
+		alarms:  newAlarms(),
+		conns:   make(map[*Conn]struct{}),
+		gone:    make(chan struct{}),
+		small:   bytesPool(smallChunk),
+		large:   bytesPool(chunkSize + maxFrameHeader),
+		reads:   bytesPool(readBuffer),
+		batches: sync.Pool{New: func() any { return new(batch) }},
+	}
+}
+
+func bytesPool(size int) sync.Pool {
+	return sync.Pool{New: func() any {
+		b := make([]byte, 0, size)
+		return &b
+	}}
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats { return s.stats.read() }
+
+// Serve upgrades an HTTP request and starts the connection; it does not wait
+// for its end. subprotocols are what the server speaks, of which the
+// library picks; fallback is used when the peer offered none. open is called
+// before the first command. On an error the answer has been written.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, subprotocols []string, fallback string, open func(*Conn) Receiver) error {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return ErrClosed
+	}
+	c := &Conn{srv: s, remote: host(r.RemoteAddr), born: s.alarms.now()}
+	c.idle.owner = c
+	c.release.owner = (*releaser)(c)
+	c.lastRead.Store(int64(c.born))
+	ws, err := accept(w, r, c, subprotocols)
+	if err != nil {
+		return err
+	}
+	c.ws = ws
+	name := ws.subprotocol()
+	if name == "" {
+		name = fallback
+	}
+	c.codec, _ = wire.CodecFor(name)
+	c.recv = open(c)
+	if t := tap.From(r.Context()); t != nil {
+		c.tapped = newTapped(c, t)
+	}
+	if !s.add(c) {
+		c.Cut()
+		c.finish(Why{Drained: true})
+		return ErrClosed
+	}
+	c.watch(c.born)
+	// A goroutine of its own, so that the one of the HTTP server ends and frees
+	// what it holds. It ends with the connection; Shutdown and Close wait for it.
+	go c.run()
+	return nil
+}
+
+func host(addr string) string {
+	h, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return h
+}
+
+// add makes the server the owner of a connection.
+func (s *Server) add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.stats.open.Add(1)
+	s.stats.accepted.Add(1)
+	return true
+}
+
+func (s *Server) remove(c *Conn, why Why) {
+	s.stats.ended(why.Code)
+	s.mu.Lock()
+	delete(s.conns, c)
+	last := s.closed && len(s.conns) == 0
+	s.mu.Unlock()
+	if last {
+		close(s.gone)
+	}
+}
+
+// refuse stops new connections and returns those there are.
+func (s *Server) refuse() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		if len(s.conns) == 0 {
+			close(s.gone)
+		}
+	}
+	conns := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// Shutdown refuses new connections, tells every client to go elsewhere, lets
+// the commands in flight finish, closes the connections and waits until they
+// have ended. When ctx ends first, what is left is cut, and ctx's error is
+// returned. Close must follow in either case.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, c := range s.refuse() {
+		c.drain()
+	}
+	select {
+	case <-s.gone:
+		return nil
+	case <-ctx.Done():
+		s.cut()
+		return ctx.Err()
+	}
+}
+
+// Close cuts every connection, waits until the Receivers were told, and ends the
+// server's goroutine. It may be called more than once.
+func (s *Server) Close() {
+	s.cut()
+	s.closing.Do(s.alarms.close)
+}
+
+func (s *Server) cut() {
+	for _, c := range s.refuse() {
+		c.markDrained()
+		c.Cut()
+	}
+	<-s.gone
+}

@@ -1,0 +1,112 @@
+package transport_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
+	"github.com/leanrtm/realtime/server/internal/transport"
+	"github.com/leanrtm/realtime/server/internal/wstest"
+)
+
+const goingAway wire.Code = 1001
+
+func TestShutdownTellsEverybodyAndLetsCommandsFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		e.serve = func(p *peer, cmd *pb.GenericCommand) {
+			if !p.Begin() {
+				t.Error("a command began after the shutdown")
+				return
+			}
+			go func() {
+				time.Sleep(3 * time.Second)
+				p.Reply(nil, frame(cmd.GetI()))
+				p.End()
+			}()
+		}
+		idle, p := e.connect()
+		busy, q := e.connect()
+		busy.Send(command(1))
+		synctest.Wait()
+		start := time.Now()
+		result := make(chan error)
+		go func() { result <- e.srv.Shutdown(t.Context()) }()
+
+		require.Equal(t, pb.CommandType_goaway, idle.Read().GetCmd())
+		idle.WantClosed(goingAway)
+		require.Zero(t, time.Since(start))
+
+		goaway := busy.Read()
+		require.Equal(t, pb.CommandType_goaway, goaway.GetCmd())
+		require.Nil(t, goaway.I)
+		busy.Send(command(2)) // too late
+		require.Equal(t, int32(1), busy.Read().GetI())
+		require.Equal(t, 3*time.Second, time.Since(start))
+		busy.WantClosed(goingAway)
+
+		require.NoError(t, <-result)
+		require.Equal(t, transport.Why{Code: goingAway, Reason: "server shuts down", Drained: true}, *p.ended())
+		require.True(t, q.ended().Drained)
+		require.False(t, q.Begin())
+
+		_, res := wstest.Try(t, e.net.Dial, addr, wstest.Request{})
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	})
+}
+
+func TestShutdownGivesUpWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		_, p := e.connect()
+		require.True(t, p.Begin())
+		start := time.Now()
+		err := e.srv.Shutdown(timeout(t, 7*time.Second))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 7*time.Second, time.Since(start))
+		require.NotNil(t, p.ended()) // it is over all the same
+		p.End()
+	})
+}
+
+func TestCloseCutsEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		c, p := e.connect()
+		block(p)
+		c2, q := e.connect()
+		p.Push(nil, frame(1), fanout.ClassStored, fanout.Hold{Session: 1, Serial: 1})
+		start := time.Now()
+		e.srv.Close()
+		require.Zero(t, time.Since(start))
+		require.Equal(t, transport.Why{Drained: true}, *p.ended())
+		require.Equal(t, transport.Why{Drained: true}, *q.ended())
+		c2.WantEOF()
+		_, err := c.Net.Write([]byte{1})
+		require.Error(t, err)
+		e.srv.Close()
+		require.NoError(t, e.srv.Shutdown(t.Context()))
+		require.Zero(t, e.srv.Stats().Open)
+		require.Equal(t, uint64(2), e.srv.Stats().Accepted)
+	})
+}
+
+func TestBadUpgradesAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		tr := &http.Transport{DialContext: e.net.Dial}
+		defer tr.CloseIdleConnections()
+		res, err := (&http.Client{Transport: tr}).Get("http://" + addr + "/")
+		require.NoError(t, err)
+		res.Body.Close()
+		require.Equal(t, http.StatusUpgradeRequired, res.StatusCode)
+		require.Zero(t, e.srv.Stats().Accepted)
+	})
+}

@@ -1,0 +1,192 @@
+package transport
+
+import (
+	"encoding/base64"
+	"time"
+)
+
+const (
+	chunkSize  = 64 << 10 // of one write at most
+	smallChunk = 4 << 10  // buffer of a writer that has little to do
+)
+
+// write is the writer goroutine: it writes until the queue is empty.
+func (c *Conn) write() {
+	w := writer{conn: c}
+	for {
+		c.mu.Lock()
+		b := c.queue
+		if b == nil || c.state == dead {
+			c.writing = false
+			c.mu.Unlock()
+			break
+		}
+		c.queue = nil
+		c.abandon = false
+		c.mu.Unlock()
+		if err := w.writeBatch(b); err != nil {
+			c.Cut()
+		}
+		clear(b.entries)
+		b.entries = b.entries[:0]
+		if cap(b.entries) <= keepBatch {
+			c.srv.batches.Put(b)
+		}
+	}
+	w.free()
+}
+
+// writer packs frames into chunks. A chunk may begin and end within a frame, but
+// a call of flush accounts for whole frames: those whose last byte is out.
+type writer struct {
+	conn  *Conn
+	buf   []byte
+	pool  *[]byte
+	large bool
+
+	binary []byte // scratch for the text codec
+	text   []byte
+
+	done    int // entries of the batch whose last byte is in buf or out
+	settled int // entries that are accounted for
+}
+
+func (w *writer) writeBatch(b *batch) error {
+	c := w.conn
+	w.done, w.settled = 0, 0
+	w.room(b)
+	for i := range b.entries {
+		e := &b.entries[i]
+		if err := w.append(b, e); err != nil {
+			return err
+		}
+		w.done = i + 1
+		if len(w.buf) >= chunkSize || i == len(b.entries)-1 {
+			abandoned, err := w.flush(b)
+			if err != nil {
+				return err
+			}
+			if abandoned {
+				return nil
+			}
+		}
+		if e.last {
+			// The peer answers our close frame, and the reader sees that. If not, it
+			// sees this. It fails only on a connection that is closed already.
+			_ = c.net.SetReadDeadline(time.Now().Add(closeTimeout))
+		}
+	}
+	return nil
+}
+
+// room gets a buffer that fits the batch.
+func (w *writer) room(b *batch) {
+	if w.large {
+		return
+	}
+	total := 0
+	for i := range b.entries {
+		total += b.entries[i].size() + maxFrameHeader
+		if total > smallChunk {
+			break
+		}
+	}
+	switch {
+	case total > smallChunk || w.conn.codec.Text:
+		w.free()
+		w.pool = w.conn.srv.large.Get().(*[]byte)
+		w.large = true
+	case w.pool == nil:
+		w.pool = w.conn.srv.small.Get().(*[]byte)
+	}
+	w.buf = (*w.pool)[:0]
+}
+
+func (w *writer) free() {
+	if w.pool == nil {
+		return
+	}
+	if w.large {
+		w.conn.srv.large.Put(w.pool)
+	} else {
+		w.conn.srv.small.Put(w.pool)
+	}
+	w.pool, w.buf, w.large = nil, nil, false
+}
+
+// append adds a frame to the buffer, and writes full chunks.
+func (w *writer) append(b *batch, e *entry) error {
+	switch {
+	case e.raw:
+		return w.bytes(b, e.body)
+	case w.conn.codec.Text:
+		w.binary = append(append(w.binary[:0], e.head...), e.body...)
+		w.text = base64.StdEncoding.AppendEncode(w.text[:0], w.binary)
+		w.buf = appendHeader(w.buf, frameText, len(w.text))
+		return w.bytes(b, w.text)
+	}
+	w.buf = appendHeader(w.buf, frameBinary, e.size())
+	if err := w.bytes(b, e.head); err != nil {
+		return err
+	}
+	return w.bytes(b, e.body)
+}
+
+// bytes adds p to the buffer. It writes a long p chunk by chunk, so that the
+// write timeout judges progress and not size.
+func (w *writer) bytes(b *batch, p []byte) error {
+	for len(w.buf)+len(p) > chunkSize {
+		n := max(chunkSize-len(w.buf), 0)
+		w.buf = append(w.buf, p[:n]...)
+		p = p[n:]
+		if _, err := w.flush(b); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf, p...)
+	return nil
+}
+
+// flush writes the buffer and accounts for the frames that are out with it.
+// abandoned says that the rest of the batch is not wanted any more.
+func (w *writer) flush(b *batch) (abandoned bool, err error) {
+	c := w.conn
+	if len(w.buf) > 0 {
+		if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return false, err
+		}
+		if _, err := c.net.Write(w.buf); err != nil {
+			return false, err
+		}
+		w.buf = w.buf[:0]
+		c.srv.stats.writes.Add(1)
+	}
+	if w.done == w.settled {
+		return false, nil
+	}
+	c.srv.stats.written.Add(uint64(w.done - w.settled))
+	now := c.srv.alarms.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stamped := false
+	for i := w.settled; i < w.done; i++ {
+		e := &b.entries[i]
+		if e.reply {
+			c.replies.take(e.size())
+		} else {
+			c.pushes.take(e.size())
+		}
+		if e.call != nil {
+			e.call.written, e.call.at = true, now
+			stamped = true
+		}
+	}
+	w.settled = w.done
+	if c.choked.Load() && c.replies.bytes*2 < c.srv.opts.QueueBytes && c.replies.frames*2 < c.srv.opts.QueueFrames {
+		c.unchoke()
+	}
+	if stamped && len(c.lane) > 0 && c.state == open {
+		c.advance(now)
+	}
+	return c.abandon, nil
+}
