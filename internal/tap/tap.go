@@ -28,7 +28,7 @@ type Conn interface {
 
 // Tap makes one Pipe per connection.
 type Tap interface {
-	Open(c Conn) Pipe
+	Open(c Conn) Pipe // nil: this connection is left alone
 }
 
 // Pipe is what a connection's commands pass. next may be called not at all,
