@@ -1,0 +1,164 @@
+package session
+
+import (
+	"sync"
+
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
+	"github.com/leanrtm/realtime/server/internal/limit"
+	"github.com/leanrtm/realtime/server/internal/transport"
+)
+
+// slowAtOnce is how many slow commands of one connection run at a time.
+const slowAtOnce = 4
+
+// link is one connection with its sessions.
+type link struct {
+	m        *Manager
+	conn     *transport.Conn
+	originOK bool
+
+	slots chan struct{}  // of slow commands; made when first needed, by the reader
+	slow  sync.WaitGroup // slow commands
+
+	mu       sync.Mutex
+	sessions []*Session // in the order in which they were opened; one may be opening
+}
+
+// Command implements transport.Receiver.
+func (l *link) Command(cmd *pb.GenericCommand) {
+	r := newRequest(l, cmd)
+	if r == nil {
+		return // the server shuts down
+	}
+	switch cmd.GetCmd() {
+	case pb.CommandType_echo:
+		l.echo(r)
+		r.finish()
+	case pb.CommandType_session:
+		l.session(r)
+		r.finish()
+	default:
+		s := l.find(cmd)
+		if s == nil {
+			r.fail(wire.CodeSessionRequired, "")
+			r.finish()
+			return
+		}
+		l.dispatch(r, s)
+	}
+}
+
+// find returns the session that a command belongs to: that of its peerId, or
+// without one the first opened that is still open. nil: none.
+func (l *link) find(cmd *pb.GenericCommand) *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sessions {
+		if cmd.GetPeerId() != "" && cmd.GetPeerId() != s.client {
+			continue
+		}
+		if cmd.GetAppId() != "" && cmd.GetAppId() != s.actor.App {
+			continue
+		}
+		return s
+	}
+	return nil
+}
+
+func (l *link) sessionOf(app, client string) *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sessions {
+		if s.client == client && s.actor.App == app {
+			return s
+		}
+	}
+	return nil
+}
+
+// full tells whether there may be no more sessions.
+func (l *link) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return limit.Exceeds(len(l.sessions)+1, l.m.cfg.Limits.SessionsConn)
+}
+
+// attach adds a session, in the place of the one that it replaces.
+func (l *link) attach(s, replaces *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.sessions {
+		if l.sessions[i] == replaces {
+			l.sessions[i] = s
+			return
+		}
+	}
+	l.sessions = append(l.sessions, s)
+}
+
+// forget removes a session. No-op if it is not there.
+func (l *link) forget(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.sessions {
+		if l.sessions[i] == s {
+			l.sessions = append(l.sessions[:i:i], l.sessions[i+1:]...)
+			return
+		}
+	}
+}
+
+// dispatch executes a command of a session: here, or on a goroutine of the
+// connection if it may take long.
+func (l *link) dispatch(r *request, s *Session) {
+	r.Actor = s.actor
+	r.peer = s.client
+	switch r.Cmd.GetCmd() {
+	case pb.CommandType_conv, pb.CommandType_patch, pb.CommandType_blacklist:
+		if h := r.Hold(); h != (fanout.Hold{}) {
+			r.wait = l.conn.Expect(h)
+		}
+	}
+	if !l.m.cfg.Slow(r.Cmd) {
+		defer r.finish()
+		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
+		return
+	}
+	if l.slots == nil {
+		l.slots = make(chan struct{}, slowAtOnce)
+	}
+	l.slots <- struct{}{}
+	// Ends with the command; Closed waits for it.
+	l.slow.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				l.conn.Panicked(p)
+			}
+			r.finish()
+			<-l.slots
+		}()
+		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
+	})
+}
+
+// Closed implements transport.Receiver: the sessions end with their connection.
+func (l *link) Closed(why transport.Why) {
+	l.mu.Lock()
+	sessions := l.sessions
+	l.sessions = nil
+	l.mu.Unlock()
+	reg := l.m.cfg.Registry
+	for _, s := range sessions {
+		e, ok := reg.remove(s, why.Code, why.Reason)
+		if !ok || !e.wasOpen {
+			continue
+		}
+		if e.will != nil && !why.Drained {
+			e.will()
+		}
+		reg.tell(s, fanout.Ended{Actor: s.actor, Token: s.token, Room: e.room, Cause: fanout.EndLost, Code: why.Code, Reason: why.Reason})
+	}
+	l.slow.Wait()
+}

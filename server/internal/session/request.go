@@ -1,0 +1,137 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
+	"github.com/leanrtm/realtime/server/internal/transport"
+)
+
+// request is a command on its way through the server.
+type request struct {
+	fanout.Request
+	link    *link
+	peer    string          // client id of the reply; empty: none known
+	wait    *transport.Call // what pushes of the command wait for; nil: they do not
+	answers bool            // a reply is expected
+	replied atomic.Bool
+	left    atomic.Int32 // of finish and the expected reply, what is yet to come
+}
+
+// newRequest returns nil if no command may begin any more.
+func newRequest(l *link, cmd *pb.GenericCommand) *request {
+	if !l.conn.Begin() {
+		return nil
+	}
+	r := &request{link: l}
+	r.Cmd = cmd
+	r.Reply = r.reply
+	r.left.Store(1)
+	if validClient(cmd.GetPeerId()) {
+		r.peer = cmd.GetPeerId()
+	}
+	if cmd.GetI() != 0 && cmd.GetCmd() != pb.CommandType_ack && cmd.GetCmd() != pb.CommandType_read {
+		r.answers = true
+		r.left.Store(2)
+	}
+	return r
+}
+
+// finish says that the handler has returned.
+func (r *request) finish() { r.done() }
+
+func (r *request) done() {
+	if r.left.Add(-1) == 0 {
+		r.link.conn.End()
+	}
+}
+
+func (r *request) reply(cmd *pb.GenericCommand) {
+	if !r.replied.CompareAndSwap(false, true) {
+		return
+	}
+	if r.Cmd.GetI() != 0 {
+		r.send(cmd)
+	}
+	if r.answers {
+		r.done()
+	}
+}
+
+// send queues a frame that answers the command, with or without an i.
+func (r *request) send(cmd *pb.GenericCommand) {
+	if i := r.Cmd.GetI(); i != 0 {
+		cmd.I = proto.Int32(i)
+	}
+	if r.peer != "" {
+		cmd.PeerId = proto.String(r.peer)
+	}
+	cmd.Service = proto.Int32(wire.ServiceIM)
+	frame, err := wire.Append(nil, cmd)
+	if err != nil {
+		r.link.m.cfg.Logger.Error("reply does not encode", "cmd", cmd.GetCmd().String(), "op", cmd.GetOp().String(), "error", err)
+		failure := errorCommand(wire.CodeInternalError, "")
+		failure.I, failure.PeerId, failure.Service = cmd.I, cmd.PeerId, cmd.Service
+		frame = mustEncode(failure)
+	}
+	r.link.conn.Reply(r.wait, frame)
+}
+
+// fail answers with an error.
+func (r *request) fail(code wire.Code, detail string) { r.reply(errorCommand(code, detail)) }
+
+// refuse answers with an error and closes the connection with its code: clients
+// do not try again after it.
+func (r *request) refuse(code wire.Code) {
+	r.fail(code, "")
+	r.link.conn.CloseCode(code)
+}
+
+func errorCommand(code wire.Code, detail string) *pb.GenericCommand {
+	e := &pb.ErrorCommand{Code: proto.Int32(int32(code)), Reason: proto.String(code.Name())}
+	if detail != "" {
+		e.Detail = proto.String(detail)
+	}
+	return &pb.GenericCommand{Cmd: pb.CommandType_error.Enum(), ErrorMessage: e}
+}
+
+func refusalCommand(f *fanout.Refusal) *pb.GenericCommand {
+	cmd := errorCommand(f.Code, f.Detail)
+	if f.AppCode != 0 {
+		cmd.ErrorMessage.AppCode = proto.Int32(f.AppCode)
+	}
+	if f.AppMsg != "" {
+		cmd.ErrorMessage.AppMsg = proto.String(f.AppMsg)
+	}
+	return cmd
+}
+
+func sessionCommand(op pb.OpType, body *pb.SessionCommand) *pb.GenericCommand {
+	return &pb.GenericCommand{
+		Cmd:            pb.CommandType_session.Enum(),
+		Op:             op.Enum(),
+		Service:        proto.Int32(wire.ServiceIM),
+		SessionMessage: body,
+	}
+}
+
+// closedCommand tells a client that its session has ended.
+func closedCommand(code wire.Code, reason string) *pb.GenericCommand {
+	return sessionCommand(pb.OpType_closed, &pb.SessionCommand{
+		Code:   proto.Int32(int32(code)),
+		Reason: proto.String(reason),
+	})
+}
+
+// mustEncode encodes a command that has all required fields.
+func mustEncode(cmd *pb.GenericCommand) []byte {
+	frame, err := wire.Append(nil, cmd)
+	if err != nil {
+		panic(err)
+	}
+	return frame
+}
