@@ -1,88 +1,105 @@
-// Package link keeps one connection to the server alive: it dials, notices
-// loss, waits, dials again, and tells what happens.
 package link
 
 import (
 	"context"
-	"log/slog"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/rpc"
 )
-
-// State is where a Link stands.
-type State int
-
-// The states of a link.
-const (
-	StateInitialized  State = iota // never connected, or the first dial is under way
-	StateConnected                 // commands can be sent
-	StateDisconnected              // lost, or failed to reconnect; the next attempt is planned
-	StateReconnecting              // an attempt is under way
-	StateOffline                   // paused
-	StateClosed                    // by Close; final
-	StateErrored                   // refused for good by the server, or the first dial failed; Open may try again
-)
-
-// String returns the name of the state in lower case.
-func (s State) String() string { panic("declared") }
-
-// EventKind tells the events of a link apart.
-type EventKind int
-
-// The events of a link.
-const (
-	EventDisconnect EventKind = iota + 1 // an open connection is gone: Err says why
-	EventSchedule                        // an attempt is planned: Attempt, Delay
-	EventRetry                           // the attempt begins: Attempt
-	EventReconnect                       // connected again: Gen
-	EventOffline                         // paused
-	EventOnline                          // resuming
-	EventFailed                          // the server closed with a code that forbids reconnecting: Err
-)
-
-// String returns the name of the kind in lower case.
-func (k EventKind) String() string { panic("declared") }
-
-// Event is something that happened to a link. The link's state already is what
-// the event says.
-type Event struct {
-	Kind    EventKind
-	Attempt int           // Schedule, Retry: 0, 1, …
-	Delay   time.Duration // Schedule
-	Gen     uint64        // Reconnect: the new generation. Disconnect, Failed: the one that is gone
-	Err     error         // Disconnect, Failed: why
-}
-
-// Options of a Link. Endpoints is required.
-type Options struct {
-	// Endpoints returns the socket URLs to try, in order. It is called for every
-	// attempt, so it should cache; fresh asks it to forget what it knows, since
-	// the server sent this client away or no endpoint answered.
-	Endpoints      func(ctx context.Context, fresh bool) ([]string, error)
-	Conn           conn.Options                    // template of every connection
-	Backoff        func(attempt int) time.Duration // delay before attempt 0, 1, …; nil: DefaultBackoff
-	CommandTimeout time.Duration                   // of a Do whose ctx has no deadline; 0: 20 s
-	DialTimeout    time.Duration                   // of each endpoint of an attempt; 0: 20 s
-
-	// OnPush gets every frame that answers no command, in order, on the reader
-	// of the connection of that generation: it must only enqueue. After the
-	// Disconnect, Offline or Failed event of a generation there are no more.
-	OnPush func(gen uint64, cmd *pb.GenericCommand)
-	// OnEvent gets the events in order, one at a time, on the goroutine that
-	// owns the link: it must only enqueue.
-	OnEvent func(e Event)
-
-	Logger *slog.Logger // nil: discard
-}
 
 // Link is one connection that comes back. Safe for concurrent use; no method
 // may be called from OnPush or OnEvent but Gen and State.
-type Link struct{}
+type Link struct {
+	o       Options
+	serial  atomic.Uint32
+	view    atomic.Pointer[view]
+	settled atomic.Uint64 // the generation that Settle named last
+
+	requests chan request
+	closing  chan struct{} // closed by Close
+	done     chan struct{} // closed when the owner and all it started have ended
+
+	mu      sync.Mutex
+	started bool // the owner exists, or has existed
+	closed  bool // closing is closed
+}
+
+// view is what everybody may know.
+type view struct {
+	state   State
+	live    *live         // nil unless connected
+	err     error         // why there is no connection
+	changed chan struct{} // closed when another view has taken its place
+}
+
+// live is a connection and the calls on it.
+type live struct {
+	gen    uint64
+	conn   *conn.Conn
+	calls  *rpc.Table
+	goaway chan struct{} // gets a token when the server says so
+
+	adopted chan struct{} // closed when the reader may deliver, or must stop
+	dropped atomic.Bool   // before adopted is closed: it must stop
+}
 
 // New returns a link that has not connected. It does no I/O and starts nothing.
-func New(o Options) *Link { panic("declared") }
+func New(o Options) *Link {
+	l := &Link{
+		o:        o.withDefaults(),
+		requests: make(chan request),
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	l.view.Store(&view{state: StateInitialized, err: rpc.ErrDisconnected, changed: make(chan struct{})})
+	return l
+}
+
+// request is something that the owner does for somebody.
+type request struct {
+	do   func(o *owner)
+	done chan struct{}
+}
+
+// ask lets the owner do something and waits until it has; false means that the
+// link is closed. Without an owner, nothing is done.
+func (l *Link) ask(do func(o *owner)) bool {
+	r := request{do, make(chan struct{})}
+	select {
+	case l.requests <- r:
+		<-r.done
+		return true
+	case <-l.closing:
+		return false
+	}
+}
+
+// start makes the owner if there is none yet and reports whether there is one
+// now; there is not after Close.
+func (l *Link) start() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if !l.started {
+		l.started = true
+		go newOwner(l).run() // ended by Close, which waits for it
+	}
+	return true
+}
+
+func (l *Link) running() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started && !l.closed
+}
 
 // Open connects and returns nil when the link is connected. All callers share
 // one dial, which goes on while any of them waits. Without retry the first
@@ -90,74 +107,190 @@ func New(o Options) *Link { panic("declared") }
 // succeeds or ctx ends. While a lost connection is being retried it waits for
 // the next attempt; while paused it fails with ErrDisconnected, or with retry
 // waits for Resume. After Close it fails with ErrClosed.
-func (l *Link) Open(ctx context.Context, retry bool) error { panic("declared") }
+func (l *Link) Open(ctx context.Context, retry bool) error {
+	if l.view.Load().live != nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return rpc.ContextError(ctx)
+	}
+	w := &waiter{retry: retry, result: make(chan error, 1)}
+	if !l.start() || !l.ask(func(o *owner) { o.open(w) }) {
+		return rpc.ErrClosed
+	}
+	select {
+	case err := <-w.result:
+		return err
+	case <-ctx.Done():
+	}
+	if !l.ask(func(o *owner) { o.leave(w) }) {
+		return <-w.result // closing answers everybody
+	}
+	select {
+	case err := <-w.result: // both: the result counts
+		return err
+	default:
+	}
+	if w.lastFailure != nil {
+		return fmt.Errorf("%w: %w", rpc.ContextError(ctx), w.lastFailure)
+	}
+	return rpc.ContextError(ctx)
+}
 
 // Gen returns the generation of the live connection: 1, 2, … or 0 if there is
 // none. It does not block.
-func (l *Link) Gen() uint64 { panic("declared") }
-
-// CallOptions change how Do sends.
-type CallOptions struct {
-	Merge bool   // share the reply of an identical command in flight, if there is one
-	Gen   uint64 // only on that connection; 0: on any
+func (l *Link) Gen() uint64 {
+	if lv := l.view.Load().live; lv != nil {
+		return lv.gen
+	}
+	return 0
 }
 
-// Do sends cmd with a serial of its own and waits for the reply, which is
-// returned as it is, also when it is an error command. It does not change cmd
-// and does not keep it; cmd.I is ignored. The reply may be shared: read only.
-//
-// Errors match ErrDisconnected (at once when there is no connection),
-// ErrClosed, ErrTimeout or the ctx's error; they also match ErrOutcomeUnknown
-// unless the command was certainly not sent.
-func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*pb.GenericCommand, error) {
-	panic("declared")
-}
-
-// Post sends cmd, without a serial, and waits for no reply. nil means that it
-// is in the queue of a live connection, not that it was written. It blocks
-// only while that queue is full.
-func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand) error { panic("declared") }
-
-// Settle tells that a session is open on the connection of that generation:
-// the next loss counts its attempts from 0 again. It is ignored for a
-// generation that is no longer live.
-func (l *Link) Settle(gen uint64) { panic("declared") }
+// State returns the state. It does not block.
+func (l *Link) State() State { return l.view.Load().state }
 
 // WaitConnected blocks until there is a connection and returns its generation.
-// It fails with ErrClosed after Close, with the failure after EventFailed, and
-// with the ctx's error.
-func (l *Link) WaitConnected(ctx context.Context) (gen uint64, err error) { panic("declared") }
+// It fails with ErrClosed after Close, with the failure after EventFailed or a
+// first dial that failed, and with the ctx's error.
+func (l *Link) WaitConnected(ctx context.Context) (gen uint64, err error) {
+	for {
+		v := l.view.Load()
+		switch {
+		case v.live != nil:
+			return v.live.gen, nil
+		case v.state == StateClosed || v.state == StateErrored:
+			return 0, v.err
+		}
+		select {
+		case <-v.changed:
+		case <-ctx.Done():
+			return 0, rpc.ContextError(ctx)
+		}
+	}
+}
+
+// Settle tells that a session is open on the connection of that generation:
+// when it is lost, attempts are counted from 0 again. It is ignored for a
+// generation that is no longer live. It does not block.
+func (l *Link) Settle(gen uint64) {
+	for {
+		settled := l.settled.Load()
+		if gen <= settled || l.settled.CompareAndSwap(settled, gen) {
+			return
+		}
+	}
+}
 
 // Pause drops the connection or stops trying to get one, until Resume. Where
 // it does not apply it does nothing. When it returns the state has changed.
-func (l *Link) Pause() { panic("declared") }
+func (l *Link) Pause() {
+	if l.running() {
+		l.ask((*owner).pause)
+	}
+}
 
 // Resume reconnects at once after Pause. Where it does not apply it does
 // nothing.
-func (l *Link) Resume() { panic("declared") }
+func (l *Link) Resume() {
+	if l.running() {
+		l.ask((*owner).resume)
+	}
+}
 
 // Retry reconnects now instead of at the planned time and counts attempts from
 // 0. In any state but StateDisconnected it is a *StateError.
-func (l *Link) Retry() error { panic("declared") }
-
-// State returns the state. It does not block.
-func (l *Link) State() State { panic("declared") }
+func (l *Link) Retry() error {
+	done := false
+	if l.running() {
+		l.ask(func(o *owner) { done = o.retryNow() })
+	}
+	if !done {
+		return &StateError{Op: "retry", State: l.State()}
+	}
+	return nil
+}
 
 // Close says goodbye to the server, stops everything and waits until no
 // goroutine of the link is left. It is final and idempotent. ctx bounds only
-// the waiting; there are no events.
-func (l *Link) Close(ctx context.Context) error { panic("declared") }
-
-// StateError says that a call does not apply in the state of the link.
-type StateError struct {
-	Op    string
-	State State
+// the waiting; there are no events. Commands in flight fail with ErrClosed.
+func (l *Link) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
+		if !l.started {
+			l.publish(StateClosed, nil, rpc.ErrClosed)
+			close(l.done)
+		}
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-l.done:
+		return nil
+	default:
+		return rpc.ContextError(ctx)
+	}
 }
 
-// Error implements error.
-func (e *StateError) Error() string { panic("declared") }
+// publish replaces the view. Only the owner does so, and Close when there is
+// none.
+func (l *Link) publish(state State, lv *live, err error) {
+	old := l.view.Swap(&view{state: state, live: lv, err: err, changed: make(chan struct{})})
+	close(old.changed)
+}
 
-// DefaultBackoff is the delay before attempt 0, 1, …: it doubles from 1 s to
-// 300 s, and a random part of up to as much again comes on top, also of the
-// longest.
-func DefaultBackoff(attempt int) time.Duration { panic("declared") }
+// nextSerial numbers a command: 1, 2, … up to the largest int32, and then from
+// 1 again.
+func (l *Link) nextSerial() int32 {
+	for {
+		if serial := int32(l.serial.Add(1) & (1<<31 - 1)); serial != 0 {
+			return serial
+		}
+	}
+}
+
+// deliver takes what the reader of a connection has received.
+func (l *Link) deliver(lv *live, cmd *pb.GenericCommand) {
+	<-lv.adopted
+	if lv.dropped.Load() {
+		return
+	}
+	if cmd.GetI() != 0 {
+		lv.calls.Resolve(cmd) // a reply that nobody waits for is late, or a heartbeat's
+		return
+	}
+	if cmd.Cmd != nil {
+		switch cmd.GetCmd() {
+		case pb.CommandType_goaway:
+			select {
+			case lv.goaway <- struct{}{}:
+			default:
+			}
+			return
+		case pb.CommandType_echo:
+			return
+		}
+	}
+	l.o.OnPush(lv.gen, cmd)
+}
+
+// lost is the error of commands that have no connection.
+func lost(cause error) error {
+	if errors.Is(cause, rpc.ErrDisconnected) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", rpc.ErrDisconnected, cause)
+}
+
+// timeout is how long a command may take by itself; 0: its ctx decides.
+func (l *Link) timeout(ctx context.Context) time.Duration {
+	if _, limited := ctx.Deadline(); limited {
+		return 0
+	}
+	return l.o.CommandTimeout
+}

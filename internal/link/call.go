@@ -1,0 +1,147 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/leanrtm/realtime/internal/conn"
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/rpc"
+	"github.com/leanrtm/realtime/internal/wire"
+)
+
+// CallOptions change how Do sends.
+type CallOptions struct {
+	Merge bool   // share the reply of an identical command in flight, if there is one
+	Gen   uint64 // only on that connection; 0: on any
+}
+
+// Do sends cmd with a serial of its own and waits for the reply, which is
+// returned as it is, also when it is an error command. It does not change cmd
+// and does not keep it; cmd.I should not be set. The reply may be shared: read
+// only.
+//
+// Errors match ErrDisconnected (at once when there is no connection),
+// ErrClosed, ErrTimeout or the ctx's error; they also match ErrOutcomeUnknown
+// unless the command was certainly not sent.
+func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*pb.GenericCommand, error) {
+	if o.Merge {
+		return l.doMerged(ctx, cmd, o.Gen)
+	}
+	if ctx.Err() != nil {
+		return nil, rpc.ContextError(ctx)
+	}
+	lv, err := l.connection(o.Gen)
+	if err != nil {
+		return nil, err
+	}
+	serial := l.nextSerial()
+	frame, err := lv.conn.Encode(cmd, serial)
+	if err != nil {
+		return nil, err
+	}
+	call, err := lv.calls.Register(serial)
+	if err != nil {
+		return nil, err
+	}
+	timeout := l.timeout(ctx)
+	if err := l.enqueue(ctx, lv, frame, call, timeout); err != nil {
+		call.Abandon()
+		return nil, err
+	}
+	return call.Wait(ctx, timeout)
+}
+
+// doMerged is Do for commands that may share a reply.
+func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, gen uint64) (*pb.GenericCommand, error) {
+	content, err := wire.Append(nil, cmd)
+	if err != nil {
+		return nil, err
+	}
+	timeout := l.timeout(ctx)
+	for {
+		if ctx.Err() != nil {
+			return nil, rpc.ContextError(ctx)
+		}
+		lv, err := l.connection(gen)
+		if err != nil {
+			return nil, err
+		}
+		group, leader, err := lv.calls.Join(string(content), l.nextSerial)
+		if err != nil {
+			return nil, err
+		}
+		if leader {
+			frame, err := lv.conn.Encode(cmd, group.Serial())
+			if err == nil {
+				err = l.enqueue(ctx, lv, frame, group, timeout)
+			}
+			if err != nil {
+				group.Abort()
+				return nil, err
+			}
+		}
+		reply, err := group.Wait(ctx, timeout)
+		if errors.Is(err, rpc.ErrNotSent) {
+			continue // whoever was to send it gave up
+		}
+		return reply, err
+	}
+}
+
+// Post sends cmd, without a serial, and waits for no reply. nil means that it
+// is in the queue of a live connection, not that it was written. It blocks
+// only while that queue is full. Errors are those of Do, and the command was
+// certainly not sent.
+func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand) error {
+	if ctx.Err() != nil {
+		return rpc.ContextError(ctx)
+	}
+	lv, err := l.connection(0)
+	if err != nil {
+		return err
+	}
+	frame, err := lv.conn.Encode(cmd, 0)
+	if err != nil {
+		return err
+	}
+	return l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+}
+
+// connection returns the live one if it is of that generation; 0: any.
+func (l *Link) connection(gen uint64) (*live, error) {
+	v := l.view.Load()
+	switch {
+	case v.live == nil:
+		return nil, v.err
+	case gen != 0 && gen != v.live.gen:
+		return nil, lost(errOtherGeneration)
+	}
+	return v.live, nil
+}
+
+var errOtherGeneration = errors.New("that connection is gone")
+
+// enqueue hands a frame to the writer. A context with the default timeout is
+// made only when the queue is full.
+func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.Starter, timeout time.Duration) error {
+	accepted, err := lv.conn.TrySend(frame, s)
+	if err == nil && !accepted {
+		if timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, timeout)
+			defer cancel()
+		}
+		if err = lv.conn.Send(ctx, frame, s); err != nil && ctx.Err() != nil && lv.conn.Err() == nil {
+			return rpc.ContextError(ctx)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, conn.ErrClosed) {
+		return rpc.ErrClosed
+	}
+	return lost(err)
+}

@@ -1,0 +1,125 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/leanrtm/realtime/internal/conn"
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/rpc"
+)
+
+// dial is an attempt to connect that is under way.
+type dial struct {
+	cancel context.CancelFunc
+	result chan dialResult
+}
+
+type dialResult struct {
+	live      *live    // without a generation yet
+	endpoints []string // in the order in which they were tried
+	err       error
+}
+
+// ConnectError says that no endpoint could be reached. It matches
+// ErrDisconnected and what each endpoint said.
+type ConnectError struct{ Err error }
+
+// Error implements error.
+func (e *ConnectError) Error() string { return "realtime: cannot connect: " + e.Err.Error() }
+
+// Unwrap returns the causes.
+func (e *ConnectError) Unwrap() []error { return []error{rpc.ErrDisconnected, e.Err} }
+
+var errNoEndpoints = errors.New("there are no endpoints")
+
+// startDial connects in the background. Whoever cancels the dial must not
+// receive from it any more: the dialling goroutine then disposes of a
+// connection that came too late.
+func (o *owner) startDial() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &dial{cancel: cancel, result: make(chan dialResult)}
+	o.dial = d
+	known, fresh := o.endpoints, o.stale
+	o.workers.Go(func() { // ended by cancel, which shutDown calls and then waits
+		r := o.link.connect(ctx, known, fresh)
+		select {
+		case d.result <- r:
+		case <-ctx.Done():
+			if r.live != nil {
+				r.live.dropped.Store(true)
+				close(r.live.adopted)
+				r.live.conn.Kill(errAbandoned)
+				<-r.live.conn.Done()
+			}
+		}
+	})
+}
+
+// connect tries the endpoints one after the other.
+func (l *Link) connect(ctx context.Context, known []string, fresh bool) dialResult {
+	endpoints, err := l.o.Endpoints(ctx, fresh)
+	var failures []error
+	switch {
+	case err != nil:
+		failures = append(failures, err)
+		endpoints = known // better than none
+	case sameSet(endpoints, known):
+		endpoints = known // in the order of rotation
+	}
+	if err == nil && len(endpoints) == 0 {
+		failures = append(failures, errNoEndpoints)
+	}
+	for _, url := range endpoints {
+		if ctx.Err() != nil {
+			failures = append(failures, ctx.Err())
+			break
+		}
+		lv, err := l.connectTo(ctx, url)
+		if err == nil {
+			return dialResult{live: lv, endpoints: endpoints}
+		}
+		failures = append(failures, err)
+	}
+	return dialResult{err: &ConnectError{join(failures)}}
+}
+
+// join is errors.Join on one line, for logs.
+func join(failures []error) error {
+	joined := failures[0]
+	for _, err := range failures[1:] {
+		joined = fmt.Errorf("%w; %w", joined, err)
+	}
+	return joined
+}
+
+func (l *Link) connectTo(ctx context.Context, url string) (*live, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.DialTimeout)
+	defer cancel()
+	lv := &live{
+		calls:   rpc.NewTable(),
+		goaway:  make(chan struct{}, 1),
+		adopted: make(chan struct{}),
+	}
+	o := l.o.Conn
+	o.Serial = l.nextSerial
+	o.OnCommand = func(cmd *pb.GenericCommand) { l.deliver(lv, cmd) }
+	c, err := conn.Dial(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	lv.conn = c
+	return lv, nil
+}
+
+func sameSet(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}

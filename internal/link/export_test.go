@@ -1,0 +1,4 @@
+package link
+
+// SetSerial makes the next command get the serial after this one.
+func (l *Link) SetSerial(serial int32) { l.serial.Store(uint32(serial)) }
