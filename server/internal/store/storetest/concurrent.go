@@ -65,6 +65,7 @@ func (s *storm) run() {
 				s.toggle(cid, fmt.Sprintf("w%02d", w))
 				s.unique(fmt.Sprintf("key%d", r), fmt.Sprintf("u-%d-%d", r, w))
 				s.record()
+				s.spread(w, r)
 			}
 		})
 	}
@@ -193,6 +194,19 @@ func (s *storm) record() {
 	})
 }
 
+// spread writes to several clients in one batch, which every writer names in another order.
+func (s *storm) spread(w, r int) {
+	const clients = 7
+	var things []any
+	for i := range clients {
+		owner := fmt.Sprintf("owner%d", (i*(w%(clients-1)+1)+r)%clients)
+		things = append(things, &store.PutEntry{List: store.ListOwnBlock, Owner: owner, Entry: store.Entry{ID: fmt.Sprintf("%d-%d", w, r)}})
+	}
+	if err := s.try(things...); err != nil {
+		s.Errorf("spread: %v", err)
+	}
+}
+
 // watch reads all the time and looks for half of a batch, or for something that went back.
 func (s *storm) watch(done <-chan struct{}) {
 	seen := map[string]store.Mark{}
@@ -210,6 +224,19 @@ func (s *storm) watch(done <-chan struct{}) {
 		}
 		for _, c := range cs {
 			s.watchConv(c, seen, heads)
+		}
+		found := map[string]int{}
+		if err := s.Scan(s.ctx, s.app, store.Access{Path: store.ByKind}, func(c *store.Conv) bool {
+			found[c.Cid]++
+			return true
+		}); err != nil {
+			s.Errorf("scan: %v", err)
+			return
+		}
+		for _, cid := range s.convs {
+			if found[cid] != 1 {
+				s.Errorf("a scan met %s %d times", cid, found[cid])
+			}
 		}
 		runtime.Gosched()
 	}

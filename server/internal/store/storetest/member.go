@@ -59,6 +59,7 @@ func memberCases() []testCase {
 					require.NoError(t, err)
 					require.LessOrEqual(t, len(ms), size)
 					got = append(got, clientsOf(ms)...)
+					require.Less(t, len(got), endless, "pages do not end")
 					if len(ms) < size {
 						break
 					}

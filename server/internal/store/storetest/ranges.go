@@ -125,6 +125,7 @@ func rangeCases() []testCase {
 			for {
 				ms := e.history("a", r, 37)
 				got = append(mids(ms), got...)
+				require.LessOrEqual(t, len(got), n, "pages do not end")
 				if len(ms) < 37 {
 					break
 				}
@@ -135,6 +136,7 @@ func rangeCases() []testCase {
 			for {
 				ms := e.history("a", r, 10)
 				got = append(got, mids(ms)...)
+				require.LessOrEqual(t, len(got), n, "pages do not end")
 				if len(ms) < 10 {
 					break
 				}

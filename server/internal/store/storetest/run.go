@@ -46,10 +46,18 @@ func Run(t testing.TB, open Open) {
 	}
 }
 
-// runAlone gives the case a goroutine of its own, which FailNow may end.
+// runAlone gives the case a goroutine of its own, which FailNow may end. Reading an answer that
+// is too short panics; that is a failure like others.
 func runAlone(t testing.TB, c testCase, open Open) {
 	var done sync.WaitGroup
-	done.Go(func() { c.run(t, open) })
+	done.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				t.Errorf("panic: %v", p)
+			}
+		}()
+		c.run(t, open)
+	})
 	done.Wait()
 }
 
@@ -188,6 +196,9 @@ func clientsOf(ms []store.Member) []string {
 	return out
 }
 
+// endless is more than any list of the suite has.
+const endless = 10_000
+
 // membershipIDs are the conversations of a client, read in small pages.
 func (e *env) membershipIDs(client string) []string {
 	e.Helper()
@@ -199,6 +210,7 @@ func (e *env) membershipIDs(client string) []string {
 		for _, m := range page {
 			out = append(out, m.Cid)
 		}
+		require.Less(e.TB, len(out), endless, "pages do not end")
 		if len(page) < pageSize {
 			return out
 		}

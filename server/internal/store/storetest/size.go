@@ -55,6 +55,7 @@ func sizeCases() []testCase {
 					break
 				}
 				got = append(got, clientsOf(ms)...)
+				require.Less(t, len(got), endless, "pages do not end")
 			}
 			require.Len(t, got, n)
 			require.IsIncreasing(t, got)
