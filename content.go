@@ -1,9 +1,8 @@
 package realtime
 
 import (
-	"bytes"
 	"encoding/json"
-	"strconv"
+	"reflect"
 
 	"github.com/leanrtm/realtime/internal/wire"
 )
@@ -87,25 +86,27 @@ func NewRawMessage(data string) *RawMessage { return &RawMessage{Data: data} }
 // Type is the number that the text names as its message type, 0 if it names
 // none.
 func (m *RawMessage) Type() int {
-	n, _ := contentType([]byte(m.Data))
-	return n
+	head, ok := scanContent(m.Data)
+	if !ok || !head.hasType || !json.Valid([]byte(m.Data)) {
+		return 0
+	}
+	return head.typ
 }
 
 func (*RawMessage) typed() *TypedMessage { return nil }
 
-// contentType reads the message type of a text content. ok is false if the
-// text is not a JSON object with a whole number as its type.
-func contentType(data []byte) (n int, ok bool) {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	if len(data) == 0 || data[0] != '{' {
-		return 0, false
+// isNil reports whether there is no content: nil, or a nil pointer in it.
+func isNil(c Content) bool {
+	switch c := c.(type) {
+	case nil:
+		return true
+	case *TextMessage:
+		return c == nil
+	case *BinaryMessage:
+		return c == nil
+	case *RawMessage:
+		return c == nil
 	}
-	var head struct {
-		Type json.RawMessage `json:"_lctype"`
-	}
-	if json.Unmarshal(data, &head) != nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(string(head.Type))
-	return n, err == nil
+	v := reflect.ValueOf(c)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }

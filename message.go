@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -40,10 +41,106 @@ type Message struct {
 	// package returns.
 	Content Content
 
-	text       string // content as it came over the wire, when it is a text
-	data       []byte // the same when it is binary
-	binary     bool
+	payload    payload // content as it came over the wire
 	contentErr error
+}
+
+// Type is the message type of the content; 0: none.
+func (m *Message) Type() int {
+	if isNil(m.Content) {
+		return 0
+	}
+	return m.Content.Type()
+}
+
+// Text returns the text of a typed content, "" for others.
+func (m *Message) Text() string {
+	if t := m.typed(); t != nil {
+		return t.Text
+	}
+	return ""
+}
+
+// Summary returns what a list of conversations would show: what the content's
+// Summary method says, by default its text.
+func (m *Message) Summary() string {
+	if s, ok := m.Content.(interface{ Summary() string }); ok && !isNil(m.Content) {
+		return s.Summary()
+	}
+	return ""
+}
+
+// Attributes returns the sender's own additions to a typed content. The map
+// belongs to the message.
+func (m *Message) Attributes() map[string]any {
+	if t := m.typed(); t != nil {
+		return t.Attributes
+	}
+	return nil
+}
+
+func (m *Message) typed() *TypedMessage {
+	if isNil(m.Content) {
+		return nil
+	}
+	return m.Content.typed()
+}
+
+// Payload returns a copy of the content as it came over the wire, with fields
+// that the type does not know. Of a message that was not made by this package
+// it is what would go over the wire; nil if that cannot be told.
+func (m *Message) Payload() []byte {
+	if m.payload.empty() && !isNil(m.Content) {
+		data, _, err := MarshalContent(m.Content)
+		if err != nil {
+			return nil
+		}
+		return data
+	}
+	return m.payload.bytes()
+}
+
+// ContentErr tells why Content was read only in part, or is a [RawMessage]
+// although a type claims it; nil if it was read well.
+func (m *Message) ContentErr() error { return m.contentErr }
+
+// setContent reads the content.
+func (m *Message) setContent(r *contentRegistry, p payload) {
+	m.payload = p
+	m.Content, m.contentErr = r.parse(p)
+}
+
+// setMentions keeps who is mentioned; self is the client that got the message.
+func (m *Message) setMentions(ids []string, all bool, self string) {
+	m.MentionList, m.MentionedAll = ids, all
+	m.Mentioned = m.From != self && (all || slices.Contains(ids, self))
+}
+
+// point is where the message stands in the history.
+func (m *Message) point() point { return point{m.Timestamp.UnixMilli(), m.ID} }
+
+// millis is the protocol's form of a time; 0 is none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is a time of the protocol; 0 is none.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// optionalMillis is a time of the protocol that may be absent.
+func optionalMillis(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return fromMillis(*ms)
 }
 
 // MessageStatus is how far a message of this client has got.

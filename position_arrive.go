@@ -1,0 +1,154 @@
+package realtime
+
+import "strconv"
+
+// arrived notes a message that the server pushed, and reports whether it is to
+// be delivered: it is not if it was before, or if recovery, which was cut off,
+// will bring it in its order.
+func (s *clientSync) arrived(cid string, at point, transient bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = max(s.newest, at.at)
+	if transient {
+		return at.id == "" || s.seen.add(s.hash(at.id))
+	}
+	m := s.mark(cid)
+	switch {
+	case s.unfinished || m.gap:
+		return false
+	case !m.fetched.before(at):
+		return false
+	case at.id != "" && !s.seen.add(s.hash(at.id)):
+		return false
+	}
+	m.arrive(at, s.base)
+	return true
+}
+
+// arrive notes a stored message that is about to be delivered. Up to base
+// everything has been.
+func (m *convMark) arrive(at point, base int64) {
+	if m.pending == 0 {
+		m.handled = later(m.handled, point{at: min(base, at.at-1)})
+	}
+	m.pending++
+	if m.received.before(at) {
+		m.received = at
+	}
+}
+
+// handled notes that the listeners are through with a stored message.
+func (s *clientSync) handled(cid string, at point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.mark(cid)
+	m.pending--
+	if m.handled.before(at) {
+		m.handled = at
+	}
+}
+
+// missed reports whether something happened before the session was opened.
+func (s *clientSync) missed(at int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return at <= s.opened
+}
+
+// unreadTold notes the server's time of unread counts.
+func (s *clientSync) unreadTold(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = max(s.newest, at)
+	s.lastUnreadNotif = max(s.lastUnreadNotif, at)
+	s.tuplesDue = false
+}
+
+// notified notes a reliable notification, and reports whether it is news: it
+// may be pushed and fetched both.
+func (s *clientSync) notified(cid, op string, at int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastNotif = max(s.lastNotif, at)
+	return s.seen.add(s.hash(cid + "\x00" + op + "\x00" + strconv.FormatInt(at, 10)))
+}
+
+// notifHandled and editHandled note that the listeners are through with a
+// notification, an edit.
+func (s *clientSync) notifHandled(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notifsHandled = max(s.notifsHandled, at)
+}
+
+func (s *clientSync) editHandled(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.editsHandled = max(s.editsHandled, at)
+}
+
+// patched notes an edit. missed: it happened while the client was away. news
+// is false if it was told before or is the client's own.
+func (s *clientSync) patched(mid string, at int64) (missed, news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = max(s.newest, at)
+	s.lastPatch = max(s.lastPatch, at)
+	return at <= s.opened, s.sent.add(s.patchHash(mid, at))
+}
+
+// ownPatch notes an edit that this client made: the server tells it to its
+// next session as if it were news.
+func (s *clientSync) ownPatch(mid string, at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent.add(s.patchHash(mid, at))
+}
+
+func (s *clientSync) patchHash(mid string, at int64) uint64 {
+	return s.hash(mid + "\x00" + strconv.FormatInt(at, 10))
+}
+
+// receiptBook holds the sent messages whose receipts are still to come, up to
+// a number.
+type receiptBook struct {
+	byID  map[string]sentMessage
+	order []string // oldest first; has ids that are gone from byID
+}
+
+// maxReceipts is how many receipts are waited for. Of older messages only
+// LastDeliveredAt tells.
+const maxReceipts = 4096
+
+type sentMessage struct {
+	message *Message
+	token   string
+}
+
+// waitReceipt notes a message that was sent with a receipt.
+func (s *clientSync) waitReceipt(m *Message, token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.receipts
+	if b.byID == nil {
+		b.byID = make(map[string]sentMessage)
+	}
+	b.byID[m.ID] = sentMessage{m, token}
+	b.order = append(b.order, m.ID)
+	if len(b.order) > maxReceipts {
+		delete(b.byID, b.order[0])
+		b.order = b.order[1:]
+	}
+}
+
+// takeReceipt returns the message that a receipt is of, once.
+func (s *clientSync) takeReceipt(id string) (sentMessage, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, has := s.receipts.byID[id]
+	delete(s.receipts.byID, id)
+	if len(s.receipts.byID) == 0 {
+		s.receipts.order = nil
+	}
+	return m, has
+}

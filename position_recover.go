@@ -1,0 +1,217 @@
+package realtime
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+// sessionOpened notes a new session, and reports whether there was an earlier
+// one whose gap is to be closed.
+func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at == 0 { // a server without a clock
+		at = time.Now().UnixMilli()
+	}
+	s.opened, s.tuplesDue = at, !first || s.resumed
+	if first && !s.resumed {
+		s.base, s.newest = at, at
+		s.lastPatch, s.editsHandled = at, at
+		s.lastNotif, s.notifsHandled = at, at
+		s.missedFrom = at
+		return false
+	}
+	s.base = s.safeBase(max(s.newest, s.ownBefore))
+	s.missedFrom = s.base
+	if at-max(s.newest, s.ownBefore) > chatRoomMemory.Milliseconds() {
+		s.room = ""
+	}
+	s.unfinished = !s.client.opts.withoutRecovery
+	return true
+}
+
+// skipMissed leaves behind what was missed.
+func (s *clientSync) skipMissed(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endGaps()
+	s.base, s.newest = max(s.base, at), max(s.newest, at)
+	s.missedFrom = s.base
+}
+
+// recoveredUpTo ends a recovery that was not cut off. Messages that the server
+// was accepting as the session opened may still appear.
+func (s *clientSync) recoveredUpTo(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = max(s.newest, at)
+	s.endGaps()
+	s.base = s.safeBase(s.newest)
+}
+
+// endGaps notes that no recovery is cut off any more, with mu held.
+func (s *clientSync) endGaps() {
+	s.unfinished = false
+	for _, m := range s.marks {
+		m.gap = false
+	}
+}
+
+// since is the time up to which nothing was missed anywhere.
+func (s *clientSync) since() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.missedFrom
+	for _, m := range s.marks {
+		if m.gap {
+			since = min(since, m.received.at)
+		}
+	}
+	return since
+}
+
+// resumePoint is where the history of a conversation is to be fetched from.
+func (s *clientSync) resumePoint(cid string) point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	base := point{at: s.missedFrom}
+	switch m := s.marks[cid]; {
+	case m == nil:
+		return base
+	case m.gap:
+		return m.received
+	default:
+		return later(m.received, base)
+	}
+}
+
+// unlisted are the conversations that may have news and that no query finds by
+// their members: the chat room, and temporary ones.
+func (s *clientSync) unlisted() []string {
+	s.mu.Lock()
+	var ids []string
+	if s.room != "" {
+		ids = append(ids, s.room)
+	}
+	for id := range s.marks {
+		if temporaryID(id) {
+			ids = append(ids, id)
+		}
+	}
+	s.mu.Unlock()
+	for _, id := range s.client.convs.temporary() {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// enterRoom notes the chat room that the client is in, since at; 0: just now.
+func (s *clientSync) enterRoom(id string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.room = id
+	since := s.newest
+	if !at.IsZero() {
+		since = at.UnixMilli()
+	}
+	m := s.mark(id)
+	m.received = later(m.received, point{at: since})
+}
+
+// leaveRoom notes that the client has left a chat room.
+func (s *clientSync) leaveRoom(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.room == id {
+		s.room = ""
+	}
+}
+
+// joined notes that the client became a member at that time: what was said
+// before is not missed.
+func (s *clientSync) joined(cid string, at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.mark(cid)
+	m.received = later(m.received, point{at: at})
+}
+
+// isNews reports whether a message of the history is to be delivered. What is
+// not has been already, or is the client's own.
+func (s *clientSync) isNews(m *Message, at point) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.hash(at.id)
+	if !s.seen.has(id) && !s.sent.has(id) && !s.isOwn(m) {
+		return true
+	}
+	mark := s.mark(m.ConversationID)
+	mark.received, mark.fetched = later(mark.received, at), later(mark.fetched, at)
+	return false
+}
+
+// isOwn reports whether a message is one whose send has not been answered yet,
+// with mu held.
+func (s *clientSync) isOwn(m *Message) bool {
+	if m.From != s.client.ID() {
+		return false
+	}
+	for out := range s.sending {
+		if !out.matched && out.conv.id == m.ConversationID && out.payload.equal(m.payload) {
+			out.matched = true
+			s.sent.add(s.hash(m.ID))
+			return true
+		}
+	}
+	return false
+}
+
+func (p payload) equal(q payload) bool {
+	return p.binary == q.binary && p.text == q.text && bytes.Equal(p.data, q.data)
+}
+
+// recovered notes a message of the history that is about to be delivered.
+func (s *clientSync) recovered(cid string, at point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.add(s.hash(at.id))
+	m := s.mark(cid)
+	m.fetched = later(m.fetched, at)
+	m.arrive(at, s.base)
+}
+
+// untold reports whether the last message of a conversation, told with its
+// unread count, is one that recovery should have found but has not, and from
+// where on to look for it.
+func (s *clientSync) untold(m *Message) (from point, untold bool) {
+	from = s.resumePoint(m.ConversationID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.tuplesDue || m.Timestamp.UnixMilli() <= s.missedFrom || s.sent.has(s.hash(m.ID)) {
+		return from, false
+	}
+	mark := s.marks[m.ConversationID]
+	return from, mark == nil || later(mark.received, mark.fetched).before(m.point())
+}
+
+// openGap notes that fetching a history was cut off, so that nothing newer of
+// that conversation is delivered before it.
+func (s *clientSync) openGap(cid string, from point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.mark(cid)
+	m.received, m.gap = later(m.received, from), true
+}
+
+// slots has room for as many recovered messages as may wait for the handlers.
+func (s *clientSync) slots() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recovering == nil {
+		s.recovering = make(chan struct{}, max(1, min(recoveryRoom, s.client.rt.opts.EventQueue/2)))
+	}
+	return s.recovering
+}

@@ -1,0 +1,161 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/leanrtm/realtime/internal/pb"
+)
+
+// change is something that happened to a conversation.
+type change struct {
+	op        pb.OpType
+	m         *pb.ConvCommand
+	at        int64 // server time; 0: not told
+	permanent bool  // the server also keeps it for who is away
+}
+
+// pushedChange handles what happened to a conversation and its members.
+func (c *IMClient) pushedChange(ctx context.Context, ch change) {
+	op, m := ch.op, ch.m
+	if m.GetCid() == "" || !conversationChange(op) {
+		return
+	}
+	if ch.permanent && !c.sync.notified(m.GetCid(), op.String(), ch.at) {
+		return
+	}
+	missed := ch.permanent && c.sync.missed(ch.at)
+	through := func(handled bool) {
+		if handled && ch.permanent {
+			c.sync.notifHandled(ch.at)
+		}
+	}
+	conv := c.conversationOf(ctx, m.GetCid(), 0)
+	by, at := m.GetInitBy(), changeTime(m)
+	members := slices.Clone(m.GetM()) // goes to listeners
+	switch op {
+	case pb.OpType_joined:
+		conv.update(func(s *convState) { s.joined([]string{c.ID()}, at) })
+		c.sync.joined(conv.id, max(ch.at, millis(at)))
+		c.emitThen(&InvitedEvent{Conversation: conv, InvitedBy: by, Recovered: missed}, through)
+	case pb.OpType_left:
+		conv.update(func(s *convState) { s.left([]string{c.ID()}, at) })
+		c.emitThen(&KickedEvent{Conversation: conv, KickedBy: by, Recovered: missed}, through)
+	case pb.OpType_members_joined:
+		conv.update(func(s *convState) { s.joined(members, at) })
+		c.emit(&MembersJoinedEvent{Conversation: conv, Members: members, InvitedBy: by})
+	case pb.OpType_members_left:
+		conv.update(func(s *convState) { s.left(members, at) })
+		c.emit(&MembersLeftEvent{Conversation: conv, Members: members, KickedBy: by})
+	case pb.OpType_blocked:
+		c.emit(&BlockedEvent{Conversation: conv, BlockedBy: by})
+	case pb.OpType_unblocked:
+		c.emit(&UnblockedEvent{Conversation: conv, UnblockedBy: by})
+	case pb.OpType_members_blocked:
+		c.emit(&MembersBlockedEvent{Conversation: conv, Members: members, BlockedBy: by})
+	case pb.OpType_members_unblocked:
+		c.emit(&MembersUnblockedEvent{Conversation: conv, Members: members, UnblockedBy: by})
+	case pb.OpType_shutuped:
+		c.emit(&MutedEvent{Conversation: conv, MutedBy: by})
+	case pb.OpType_unshutuped:
+		c.emit(&UnmutedEvent{Conversation: conv, UnmutedBy: by})
+	case pb.OpType_members_shutuped:
+		c.emit(&MembersMutedEvent{Conversation: conv, Members: members, MutedBy: by})
+	case pb.OpType_members_unshutuped:
+		c.emit(&MembersUnmutedEvent{Conversation: conv, Members: members, UnmutedBy: by})
+	case pb.OpType_member_info_changed:
+		c.roleChanged(conv, m.GetInfo(), by)
+	case pb.OpType_updated:
+		c.attributesChanged(conv, m, at)
+	}
+}
+
+// conversationChange tells the pushes that are handled here.
+func conversationChange(op pb.OpType) bool {
+	switch op {
+	case pb.OpType_joined, pb.OpType_left, pb.OpType_members_joined, pb.OpType_members_left,
+		pb.OpType_blocked, pb.OpType_unblocked, pb.OpType_members_blocked, pb.OpType_members_unblocked,
+		pb.OpType_shutuped, pb.OpType_unshutuped, pb.OpType_members_shutuped, pb.OpType_members_unshutuped,
+		pb.OpType_member_info_changed, pb.OpType_updated:
+		return true
+	}
+	return false
+}
+
+// update changes the state.
+func (c *Conversation) update(f func(s *convState)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.state)
+}
+
+// changeTime is when the server made a change; zero if it does not tell, or
+// tells something else than a time.
+func changeTime(m *pb.ConvCommand) time.Time {
+	at, err := parseISO(m.GetUdate())
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// roleChanged handles a new role. One that is not told is only of interest if
+// the roles are known.
+func (c *IMClient) roleChanged(conv *Conversation, info *pb.ConvMemberInfo, by string) {
+	if info.GetPid() == "" {
+		return
+	}
+	role := Role(info.GetRole())
+	conv.mu.Lock()
+	if role == "" {
+		if conv.state.roles == nil {
+			conv.mu.Unlock()
+			return
+		}
+		role = conv.state.role(info.GetPid())
+	} else {
+		conv.state.setRole(info.GetPid(), role)
+	}
+	conv.mu.Unlock()
+	c.emit(&MemberInfoUpdatedEvent{
+		Conversation: conv,
+		MemberInfo:   MemberInfo{ConversationID: conv.id, MemberID: info.GetPid(), Role: role},
+		UpdatedBy:    by,
+	})
+}
+
+// attributesChanged handles new attributes.
+func (c *IMClient) attributesChanged(conv *Conversation, m *pb.ConvCommand, at time.Time) {
+	changes := objectOf(m.GetAttr())
+	told := make(map[string]any, len(changes))
+	for key, raw := range changes {
+		told[key] = decodeValue(raw)
+	}
+	conv.update(func(s *convState) {
+		s.changed(resultOf(m, changes), at)
+	})
+	c.emit(&InfoUpdatedEvent{Conversation: conv, Attributes: told, UpdatedBy: m.GetInitBy()})
+}
+
+// resultOf is what changes have led to: what the server says, else the changes
+// themselves.
+func resultOf(m *pb.ConvCommand, changes map[string]json.RawMessage) map[string]json.RawMessage {
+	if result := objectOf(m.GetAttrModified()); len(result) > 0 {
+		return result
+	}
+	return changes
+}
+
+// objectOf is a JSON object of a command; nil if it is none.
+func objectOf(m *pb.JsonObjectMessage) map[string]json.RawMessage {
+	if m.GetData() == "" {
+		return nil
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(m.GetData()), &object) != nil {
+		return nil
+	}
+	return object
+}

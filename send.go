@@ -1,0 +1,254 @@
+package realtime
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/leanrtm/realtime/internal/pb"
+)
+
+// sending is one Send on its way. It holds in one piece the command and what
+// that points to, and is what tells this client's own messages from news while
+// the answer is still out.
+type sending struct {
+	conv    *Conversation
+	opts    sendOptions
+	content Content
+	payload payload
+
+	command  pb.GenericCommand
+	direct   pb.DirectCommand
+	cmd      pb.CommandType
+	priority int32
+	yes      bool // what optional booleans of the command point to
+	push     string
+
+	matched bool // recovery has met it in the history; under clientSync.mu
+}
+
+// Send sends content and returns the message as the server has accepted it. It
+// waits for the server's answer. content is read during the call only; the
+// result has its own copy.
+//
+// After an error that matches ErrOutcomeUnknown the message may have been sent.
+// Only with [WithDedupToken] is it safe to repeat the call then; [WithRetry]
+// does that by itself.
+func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOption) (*Message, error) {
+	if isNil(content) {
+		return nil, invalidArgument("the content is nil")
+	}
+	s := &sending{conv: c, content: content, yes: true}
+	if err := s.opts.collect(content, opts); err != nil {
+		return nil, err
+	}
+	if err := c.allowed(anyKind); err != nil {
+		return nil, err
+	}
+	s.ignoreUnknown()
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
+	}
+	s.status(StatusSending, nil)
+	m, err := s.send(ctx)
+	if err != nil {
+		s.status(StatusFailed, err)
+		return nil, err
+	}
+	return m, nil
+}
+
+// ignoreUnknown drops the options that the kind of conversation or message does
+// not know.
+func (s *sending) ignoreUnknown() {
+	room := s.conv.Kind() == KindChatRoom
+	if s.opts.has(sendReceipt) && (room || s.opts.has(sendTransient)) {
+		s.opts.flags &^= sendReceipt
+		s.ignored("receipt")
+	}
+	if s.opts.priority != 0 && !room {
+		s.opts.priority = 0
+		s.ignored("priority")
+	}
+}
+
+func (s *sending) ignored(option string) {
+	c := s.conv.client
+	c.log.LogAttrs(c.ctx, slog.LevelWarn, "a send option has no effect on this kind of conversation or message",
+		slog.String("option", option), slog.String("conv_id", s.conv.id))
+}
+
+// prepare runs the plugins and encodes what they leave.
+func (s *sending) prepare(ctx context.Context) error {
+	content, err := s.conv.beforeSend(ctx, s.content)
+	if err != nil {
+		return err
+	}
+	s.content = content
+	if s.payload, err = encodeContent(content); err != nil {
+		return err
+	}
+	s.payload.data = bytes.Clone(s.payload.data) // the message keeps it
+	if s.opts.token == "" {
+		s.opts.token = newToken()
+	}
+	if s.opts.hasPush {
+		data, err := marshalJSON(s.opts.pushData)
+		if err != nil {
+			return invalidArgument("WithPushData: %w", err)
+		}
+		s.push = string(data)
+	}
+	return nil
+}
+
+// beforeSend has the plugins prepare a content.
+func (c *Conversation) beforeSend(ctx context.Context, content Content) (Content, error) {
+	rt := c.client.rt
+	for i := range rt.plugins {
+		hook := rt.plugins[i].BeforeSend
+		if hook == nil {
+			continue
+		}
+		out := &Outgoing{Conversation: c, Content: content, Do: rt.Do}
+		if err := hook(ctx, out); err != nil {
+			return nil, err
+		}
+		if isNil(out.Content) {
+			return nil, invalidArgument("plugin %q: BeforeSend left no content", rt.plugins[i].Name)
+		}
+		content = out.Content
+	}
+	return content, nil
+}
+
+// newToken is a random token: 128 bits, which nobody needs to be unable to
+// guess.
+func newToken() string {
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+	var b [22]byte
+	for i, bits := 0, uint64(0); i < len(b); i++ {
+		if i%10 == 0 {
+			bits = rand.Uint64()
+		}
+		b[i] = digits[bits&63]
+		bits >>= 6
+	}
+	return string(b[:])
+}
+
+// build fills in the command. It is built anew for every attempt, since a call
+// takes it over.
+func (s *sending) build() *pb.GenericCommand {
+	yes := func(on bool) *bool {
+		if on {
+			return &s.yes
+		}
+		return nil
+	}
+	s.direct.Reset()
+	s.direct.Cid, s.direct.Dt = &s.conv.id, &s.opts.token
+	if s.payload.binary {
+		s.direct.BinaryMsg = s.payload.data
+		if s.direct.BinaryMsg == nil {
+			s.direct.BinaryMsg = []byte{}
+		}
+	} else {
+		s.direct.Msg = &s.payload.text
+	}
+	s.direct.R = yes(s.opts.has(sendReceipt))
+	s.direct.Transient = yes(s.opts.has(sendTransient))
+	s.direct.Will = yes(s.opts.has(sendWill))
+	s.direct.MentionPids, s.direct.MentionAll = s.opts.ids, yes(s.opts.all)
+	if s.opts.hasPush {
+		s.direct.PushData = &s.push
+	}
+	s.command.Reset()
+	s.cmd = pb.CommandType_direct
+	s.command.Cmd, s.command.DirectMessage = &s.cmd, &s.direct
+	if s.opts.priority != 0 {
+		s.priority = int32(s.opts.priority)
+		s.command.Priority = &s.priority
+	}
+	return &s.command
+}
+
+// stored reports whether the message becomes part of the history.
+func (s *sending) stored() bool { return !s.opts.has(sendTransient | sendWill) }
+
+// send sends until there is an answer, once unless the message is to be
+// retried.
+func (s *sending) send(ctx context.Context) (*Message, error) {
+	c := s.conv.client
+	if s.stored() {
+		c.sync.begin(s)
+		defer c.sync.finish(s)
+	}
+	if s.opts.has(sendRetry) {
+		return s.sendRetrying(ctx)
+	}
+	return s.attempt(ctx)
+}
+
+// attempt sends once.
+func (s *sending) attempt(ctx context.Context) (*Message, error) {
+	c := s.conv.client
+	reply, err := c.call(ctx, s.build(), callOptions{safe: s.opts.hasToken})
+	if err != nil {
+		return nil, s.conv.failed(err)
+	}
+	return s.accepted(reply.GetAckMessage()), nil
+}
+
+// accepted is the message as the server has it.
+func (s *sending) accepted(ack *pb.AckCommand) *Message {
+	c := s.conv.client
+	m := s.newMessage(StatusSent)
+	m.ID, m.Timestamp = ack.GetUid(), fromMillis(ack.GetT())
+	m.Content, m.contentErr = copyContent(s.content, s.payload)
+	if s.stored() {
+		c.sync.accepted(s.conv.id, m.point())
+		s.conv.mu.Lock()
+		s.conv.state.sawMessage(m)
+		s.conv.mu.Unlock()
+	}
+	if s.opts.has(sendReceipt) {
+		c.sync.waitReceipt(m, s.opts.token)
+	}
+	if c.observed(s.conv) {
+		c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token})
+	}
+	return m
+}
+
+// newMessage is the message without what the server adds.
+func (s *sending) newMessage(status MessageStatus) *Message {
+	return &Message{
+		ConversationID: s.conv.id,
+		From:           s.conv.client.ID(),
+		Status:         status,
+		Transient:      s.opts.has(sendTransient),
+		MentionList:    s.opts.ids,
+		MentionedAll:   s.opts.all,
+		payload:        s.payload,
+	}
+}
+
+// status tells listeners of a message that is not accepted.
+func (s *sending) status(status MessageStatus, err error) {
+	c := s.conv.client
+	if !c.observed(s.conv) {
+		return
+	}
+	m := s.newMessage(status)
+	m.Timestamp = time.Now().UTC()
+	m.Content, m.contentErr = copyContent(s.content, s.payload)
+	c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token, Err: err})
+}
+
+// observed reports whether anybody could hear an event of conv.
+func (c *IMClient) observed(conv *Conversation) bool {
+	return c.listened.Load() || c.streams.Len() > 0
+}

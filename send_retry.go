@@ -1,0 +1,139 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// dedupMemory is for how long after an attempt the server surely knows its
+// token again.
+const dedupMemory = 9 * time.Minute
+
+// maxWaiting is how many sends of one client may wait for a reconnect at a
+// time. More fail as if they were not to be retried.
+const maxWaiting = 1024
+
+// The pause before an attempt, so that a connection that is there but does not
+// work is not worn out.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// sendRetrying sends until there is an answer or ctx ends. Every attempt
+// carries the same token. As long as the server remembers that, it stores one
+// message, however many attempts it gets.
+func (s *sending) sendRetrying(ctx context.Context) (*Message, error) {
+	c := s.conv.client
+	var doubt time.Time // begin of the first attempt that may have got through
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		began := time.Now()
+		m, err := s.limitedAttempt(ctx)
+		if err == nil {
+			return m, nil
+		}
+		if doubt.IsZero() && errors.Is(err, ErrOutcomeUnknown) {
+			doubt = began
+		}
+		if !s.worthRetrying(ctx, err) || !c.sync.enterOutbox() {
+			return nil, s.gaveUp(err, doubt)
+		}
+		waitErr := s.wait(ctx, pause, doubt)
+		c.sync.leaveOutbox()
+		if waitErr != nil {
+			return nil, s.gaveUp(fmt.Errorf("%w: %w", waitErr, err), doubt)
+		}
+	}
+}
+
+// limitedAttempt is an attempt that leaves time for others: a connection that
+// swallows everything must not use up all of ctx.
+func (s *sending) limitedAttempt(ctx context.Context) (*Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.conv.client.rt.opts.CommandTimeout)
+	defer cancel()
+	return s.attempt(ctx)
+}
+
+// worthRetrying reports whether an attempt failed for a reason that passes.
+func (s *sending) worthRetrying(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || s.conv.client.closing.Err() != nil {
+		return false
+	}
+	return errors.Is(err, ErrDisconnected) || errors.Is(err, ErrTimeout) || errors.Is(err, ErrSessionRequired)
+}
+
+// wait waits for the next attempt: for a pause and for an open session. It
+// fails when there is no point in one any more.
+func (s *sending) wait(ctx context.Context, pause time.Duration, doubt time.Time) error {
+	if !doubt.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, doubt.Add(dedupMemory), errForgotten)
+		defer cancel()
+	}
+	c := s.conv.client
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return c.waitOpen(ctx)
+	case <-c.closing.Done():
+		return c.endError()
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+var errForgotten = errors.New("too long ago for the server to recognise a repetition")
+
+// gaveUp is the error of a send that got no answer in all its attempts, of
+// which one may have got through.
+func (s *sending) gaveUp(err error, doubt time.Time) error {
+	if !doubt.IsZero() && !errors.Is(err, ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w: %w", err, ErrOutcomeUnknown)
+	}
+	return &callError{command: "direct", safe: s.opts.hasToken, err: err}
+}
+
+// enterOutbox counts a send that waits, unless too many do already.
+func (s *clientSync) enterOutbox() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting >= maxWaiting {
+		return false
+	}
+	s.waiting++
+	return true
+}
+
+func (s *clientSync) leaveOutbox() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting--
+}
+
+// begin notes a send whose answer is out.
+func (s *clientSync) begin(m *sending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sending[m] = struct{}{}
+}
+
+// finish ends what begin began.
+func (s *clientSync) finish(m *sending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sending, m)
+}
+
+// accepted notes a message that the server has accepted from this client.
+func (s *clientSync) accepted(cid string, at point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ownNewest = max(s.ownNewest, at.at)
+	s.sent.add(s.hash(at.id))
+	if m := s.mark(cid); m.last.before(at) {
+		m.last, m.lastOwn = at, true
+	}
+}
