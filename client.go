@@ -332,6 +332,7 @@ func (c *IMClient) leave(cause error, last Event) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.rt.opts.CommandTimeout)
 		defer cancel()
+		c.sync.stop()
 		if err := c.rt.dropLink(ctx, l); err != nil {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "connection did not close in time", slog.Any("error", err))
 		}
