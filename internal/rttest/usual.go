@@ -45,14 +45,14 @@ func (p *Peer) Usual(s *Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
 	case pb.CommandType_direct:
 		reply := s.Reply(cmd, pb.CommandType_ack, 0)
 		reply.AckMessage = &pb.AckCommand{
-			Cid: cmd.GetDirectMessage().Cid,
+			Cid: or(cmd.GetDirectMessage()).Cid,
 			Uid: proto.String(p.ID("msg")),
 			T:   proto.Int64(now.UnixMilli()),
 		}
 		return reply
 	case pb.CommandType_logs:
 		reply := s.Reply(cmd, pb.CommandType_logs, 0)
-		reply.LogsMessage = &pb.LogsCommand{Cid: cmd.GetLogsMessage().Cid}
+		reply.LogsMessage = &pb.LogsCommand{Cid: or(cmd.GetLogsMessage()).Cid}
 		return reply
 	case pb.CommandType_patch:
 		if cmd.GetOp() == pb.OpType_modified { // a client's ack
@@ -67,6 +67,14 @@ func (p *Peer) Usual(s *Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
 		return nil
 	}
 	return p.unknown(s, cmd)
+}
+
+// or returns the body of a command, or an empty one.
+func or[M any](body *M) *M {
+	if body == nil {
+		return new(M)
+	}
+	return body
 }
 
 // unknown refuses what only a handler can answer.
@@ -108,7 +116,7 @@ func (p *Peer) usualSession(s *Socket, cmd *pb.GenericCommand) *pb.GenericComman
 }
 
 func (p *Peer) usualConv(s *Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
-	asked := cmd.GetConvMessage()
+	asked := or(cmd.GetConvMessage())
 	now := time.Now().UTC()
 	body := &pb.ConvCommand{Cid: asked.Cid}
 	reply := func(op pb.OpType) *pb.GenericCommand {
@@ -164,7 +172,7 @@ func (p *Peer) usualConv(s *Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
 }
 
 func (p *Peer) usualBlacklist(s *Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
-	asked := cmd.GetBlacklistMessage()
+	asked := or(cmd.GetBlacklistMessage())
 	body := &pb.BlacklistCommand{SrcCid: asked.SrcCid}
 	var op pb.OpType
 	switch cmd.GetOp() {
