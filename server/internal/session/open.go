@@ -31,6 +31,9 @@ type login struct {
 // open serves session/open, on the connection's reader.
 func (l *link) open(r *request) {
 	lg := &login{link: l, r: r, body: r.Cmd.GetSessionMessage()}
+	if lg.body == nil {
+		lg.body = new(pb.SessionCommand)
+	}
 	if !lg.identify() || !lg.authenticate() {
 		return
 	}

@@ -12,6 +12,7 @@ const (
 
 // write is the writer goroutine: it writes until the queue is empty.
 func (c *Conn) write() {
+	defer c.writer.Done()
 	w := writer{conn: c}
 	for {
 		c.mu.Lock()
