@@ -11,5 +11,6 @@ require (
 	github.com/stretchr/testify v1.12.1 // indirect
 	go.uber.org/goleak v1.3.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/image v0.36.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
