@@ -326,13 +326,15 @@ func scanCases() []testCase {
 			e := newEnv(t, open)
 			const n = 700 // more than a store is likely to read at a time
 			var want []string
+			var things []any
 			for i := range n {
 				cid := "c" + padded(i)
 				c := kindConv(cid, []store.ConvKind{store.KindNormal, store.KindRoom}[i%2], int64(i/5))
 				c.TTLEnd = int64(i + 1)
-				e.createAs(c, "tom")
+				things = append(things, &store.PutConv{Conv: c}, &store.PutMember{Cid: cid, Member: store.Member{Client: "tom"}})
 				want = append(want, cid)
 			}
+			e.do(things...)
 			require.Equal(t, want, e.scan(store.Access{Path: store.ByMember, Client: "tom"}))
 			require.Equal(t, want, e.scan(store.Access{Path: store.ByTTL, Until: n}))
 			require.Equal(t, want, e.membershipIDs("tom"))

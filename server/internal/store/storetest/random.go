@@ -18,7 +18,7 @@ import (
 const seedVariable = "STORETEST_SEED"
 
 func modelCases() []testCase {
-	const fixed, steps = 4, 400
+	const fixed, steps = 3, 300
 	return []testCase{{"model/random batches", func(t testing.TB, open Open) {
 		if text := os.Getenv(seedVariable); text != "" {
 			seed, err := strconv.ParseUint(text, 10, 64)

@@ -44,8 +44,8 @@ func rangeCases() []testCase {
 			e := newEnv(t, open)
 			all := rangeLog(e)
 			bounds := []store.Bound{{}}
-			for _, ts := range []int64{0, 1, 9, 10, 20, 25, 30, 50, 51, 1 << 60} {
-				for _, mid := range []string{"", "\x00", "a", "aa", "b", "c", "zz", "\xff"} {
+			for _, ts := range []int64{0, 10, 20, 25, 30, 1 << 60} {
+				for _, mid := range []string{"", "a", "aa", "c", "\xff"} {
 					bounds = append(bounds, store.Bound{Set: true, TS: ts, Mid: mid}, store.Bound{Set: true, TS: ts, Mid: mid, Closed: true})
 				}
 			}
@@ -56,7 +56,7 @@ func rangeCases() []testCase {
 						if (i+j)%2 == 1 {
 							r.Typed, r.Type = true, 7
 						}
-						for _, n := range []int{0, 1, 2, 99} {
+						for _, n := range []int{0, 2, 99} {
 							got := e.history("a", r, n)
 							want := plainRange(all, r, n)
 							if len(want) == 0 {
