@@ -48,8 +48,8 @@ type Limits struct {
 	UnreadCount  int // count of one conversation, a larger one is told as this; default 100
 	UnreadConvs  int // conversations told at login; default 50
 	OnlineQuery  int // ids of one online query, the rest is ignored; default 20
-	BlockedList  int // entries of a conversation's blacklist; default no limit
-	ShutupList   int // entries of a conversation's list of muted members; default no limit
+	BlockedList  int // entries of a blacklist; default 500, of chat rooms and service conversations 10,000
+	ShutupList   int // entries of a conversation's list of muted members; default as BlockedList
 	SessionsConn int // sessions open at once on one connection; default 1000
 
 	// Requests per client and minute; the excess is refused. Default no limit.
@@ -63,7 +63,8 @@ const NoLimit = -1
 
 const defaultSessionsConn = 1000
 
-// WithDefaults returns the limits with every 0 replaced by its default.
+// WithDefaults returns the limits with every 0 replaced by its default, except
+// those whose default depends on the kind of conversation.
 func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {
 		field *int
@@ -77,8 +78,6 @@ func (l Limits) WithDefaults() Limits {
 		{&l.UnreadCount, wire.MaxUnread},
 		{&l.UnreadConvs, wire.MaxUnreadConvs},
 		{&l.OnlineQuery, wire.MaxOnlineQuery},
-		{&l.BlockedList, NoLimit},
-		{&l.ShutupList, NoLimit},
 		{&l.SessionsConn, defaultSessionsConn},
 		{&l.SendRate, NoLimit},
 		{&l.HistoryRate, NoLimit},

@@ -1,0 +1,390 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
+	"github.com/leanrtm/realtime/server/internal/hook"
+	"github.com/leanrtm/realtime/server/internal/store"
+)
+
+// dedupFor is how long a send is known again by its token.
+const dedupFor = 10 * time.Minute
+
+// Send sends a message to a conversation. The same token of the same client in
+// the same conversation gives the same answer for ten minutes and delivers
+// once. Administrators send in the name of by.Client, who need not be a member.
+func (e *Engine) Send(ctx context.Context, by Cause, cid string, o *Outgoing) (Sent, error) {
+	a, err := e.app(by.App)
+	if err != nil {
+		return Sent{}, err
+	}
+	if err := e.check(o); err != nil {
+		return Sent{}, err
+	}
+	for range staleTries {
+		sent, err := e.send(ctx, a, by, cid, o)
+		if err != errStale {
+			return sent, err
+		}
+	}
+	return Sent{}, refuse(wire.CodeInternalError, "the conversation keeps changing")
+}
+
+func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outgoing) (Sent, error) {
+	c, err := e.target(ctx, a, by, cid)
+	if err != nil {
+		return Sent{}, err
+	}
+	if c.kind() == store.KindService {
+		c.mu.Unlock()
+		return e.sendToService(ctx, a, by, cid, o)
+	}
+	to := recipients(c, by, o)
+	if o.Will {
+		c.mu.Unlock()
+		return e.setWill(ctx, a, by, cid, o, to)
+	}
+	if e.hooks.MessageReceived != nil {
+		// A retry of a message that is stored already is not asked about again.
+		c.mu.Unlock()
+		if s, ok, err := e.sentBefore(ctx, a, by, cid, o); ok || err != nil {
+			return s, err
+		}
+		asked, only, err := e.askMessage(ctx, a, by, cid, o, to)
+		if err != nil {
+			return Sent{}, err
+		}
+		o = asked
+		if c, err = e.target(ctx, a, by, cid); err != nil {
+			return Sent{}, err
+		}
+		to = recipients(c, by, o)
+		if only != nil {
+			to = slices.DeleteFunc(slices.Clone(to), func(id string) bool { return !slices.Contains(only, id) })
+		}
+	}
+	m, err := e.deliver(ctx, c, by, o, to)
+	c.mu.Unlock()
+	var before *store.SentError
+	switch {
+	case errors.As(err, &before):
+		return Sent{Mid: before.Mid, TS: before.TS}, nil
+	case err != nil:
+		return Sent{}, err
+	}
+	e.wasSent(a, by, c.cid, m, o, to)
+	return Sent{Mid: m.Mid, TS: m.TS}, nil
+}
+
+// target returns the conversation, locked, if the caller may send to it.
+func (e *Engine) target(ctx context.Context, a *app, by Cause, cid string) (*conv, error) {
+	c, err := e.lock(ctx, a, cid)
+	if err != nil {
+		if is(err, wire.CodeConversationNotFound) && !temporaryID(cid) {
+			return nil, refuse(wire.CodeInvalidMessagingTarget, "no such conversation")
+		}
+		return nil, err
+	}
+	if err := e.maySend(c, by); err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	return c, nil
+}
+
+func temporaryID(cid string) bool {
+	return len(cid) > len(wire.TemporaryPrefix) && cid[:len(wire.TemporaryPrefix)] == wire.TemporaryPrefix
+}
+
+// maySend decides on a locked conversation. Administrators may always.
+func (e *Engine) maySend(c *conv, by Cause) error {
+	switch {
+	case by.Admin:
+		return nil
+	case listed(c.kind()) && !c.has(by.Client):
+		return refuse(wire.CodeInvalidMessagingTarget, "not a member")
+	case c.lists.isBlocked(by.Client):
+		return refuse(wire.CodeBlockedByConv, "")
+	case c.lists.isShutup(by.Client):
+		return refuse(wire.CodeSilenced, "")
+	case c.lists.isSilenced(by.Client, e.now()):
+		return refuse(wire.CodeConversationTemporaryBlacklisted, "")
+	}
+	return nil
+}
+
+// recipients are the members whose sessions get the message; nil for a chat
+// room. The sender is among them, for its other sessions.
+func recipients(c *conv, by Cause, o *Outgoing) []string {
+	if !o.NoSync || !c.has(by.Client) {
+		return c.ids
+	}
+	return slices.DeleteFunc(slices.Clone(c.ids), func(id string) bool { return id == by.Client })
+}
+
+// deliver appends the message to the conversation's log, unless it is transient,
+// and pushes it. c is locked.
+func (e *Engine) deliver(ctx context.Context, c *conv, by Cause, o *Outgoing, to []string) (*store.Message, error) {
+	if o.Transient {
+		if s, ok := e.resent.find(sendKey(c.app, by, c.cid, o.Token), e.now()); ok {
+			return nil, &store.SentError{Mid: s.Mid, TS: s.TS}
+		}
+	}
+	st := e.begin(c.hash)
+	defer st.end()
+	m := o.message(by)
+	m.Mid = e.ids.Message()
+	m.TS = e.nextTS(c.head)
+	if o.Transient {
+		e.resent.put(sendKey(c.app, by, c.cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
+	} else {
+		m.Seq = c.head.Seq + 1
+		if err := e.append(ctx, c, store.ViewMain, m, o.Token); err != nil {
+			return nil, err
+		}
+		c.advance(&c.head, m)
+		c.last = m
+	}
+	d := delivery{cid: c.cid, kind: c.kind(), m: m, transient: o.Transient}
+	ev := &fanout.Event{
+		App: c.app.ID, Kind: fanout.TargetClients, Conv: c.cid, Clients: to, Except: by.Session,
+		Class: class(c.kind(), o), Body: d.frame(), NeedCaps: c.needCaps(),
+	}
+	if c.kind() == store.KindRoom {
+		ev.Kind, ev.Clients = fanout.TargetRoom, nil
+	}
+	if !o.Transient {
+		ev.Log, ev.Seq = c.log(store.ViewMain), m.Seq
+	}
+	e.sessions.Publish(ev)
+	return m, nil
+}
+
+// advance moves a head to the message that was appended.
+func (c *conv) advance(h *store.Head, m *store.Message) {
+	if h.Seq == 0 && h.TS == 0 {
+		h.FirstSeq = m.Seq
+	}
+	h.Seq, h.TS, h.Mid = m.Seq, m.TS, m.Mid
+	c.gen++
+}
+
+// append writes a message to one of the logs of a locked conversation. A message
+// that was sent before gives *store.SentError.
+func (e *Engine) append(ctx context.Context, c *conv, view string, m *store.Message, token string, more ...store.Op) error {
+	b := store.Batch{App: c.app.ID, Ops: make([]store.Op, 1, 1+len(more))}
+	op := &store.Append{Cid: c.cid, View: view, Msg: m}
+	if token != "" {
+		op.Token, op.TokenEnd = token, m.TS+dedupFor.Milliseconds()
+		b.Guards = []store.Guard{&store.NewSend{Client: m.From, Cid: c.cid, Token: token, Now: e.now()}}
+	}
+	b.Ops[0] = op
+	b.Ops = append(b.Ops, more...)
+	err := store.CommitOne(ctx, e.store, b)
+	if err == nil {
+		return nil
+	}
+	var before *store.SentError
+	if errors.As(err, &before) {
+		return before
+	}
+	if stale(err) {
+		c.retire()
+		return errStale
+	}
+	c.retire() // whatever was written, the cache does not know it
+	if errors.Is(err, store.ErrInDoubt) {
+		return e.resolve(ctx, c, view, m, token, err)
+	}
+	return e.broken(wire.CodeInternalError, "store message", err)
+}
+
+// resolve finds out what became of a message whose commit has no known outcome:
+// the sender must neither be told of a message that is not there, nor be made
+// to store it twice. What was stored but not pushed reaches the others as unread
+// or history.
+func (e *Engine) resolve(ctx context.Context, c *conv, view string, m *store.Message, token string, cause error) error {
+	ctx = context.WithoutCancel(ctx)
+	if token != "" {
+		s, ok, err := e.store.Sent(ctx, store.SendKey{App: c.app.ID, Client: m.From, Cid: c.cid, Token: token})
+		if err == nil && ok && s.End > e.now() {
+			return &store.SentError{Mid: s.Mid, TS: s.TS}
+		}
+	} else if found, err := e.store.FindMessage(ctx, c.log(view), m.Pos()); err == nil && found != nil {
+		return &store.SentError{Mid: found.Mid, TS: found.TS}
+	}
+	return e.broken(wire.CodeInternalError, "store message", cause)
+}
+
+// class says how badly a message is wanted by slow receivers.
+func class(kind store.ConvKind, o *Outgoing) fanout.Class {
+	if kind != store.KindRoom {
+		if o.Transient {
+			return fanout.ClassRoomLow
+		}
+		return fanout.ClassStored
+	}
+	switch o.Priority {
+	case wire.PriorityHigh:
+		return fanout.ClassRoomHigh
+	case wire.PriorityLow:
+		return fanout.ClassRoomLow
+	}
+	if o.Transient {
+		return fanout.ClassRoomLow
+	}
+	return fanout.ClassRoomNormal
+}
+
+// sentBefore looks for an earlier attempt of the same send.
+func (e *Engine) sentBefore(ctx context.Context, a *app, by Cause, cid string, o *Outgoing) (Sent, bool, error) {
+	if o.Token == "" {
+		return Sent{}, false, nil
+	}
+	if o.Transient {
+		s, ok := e.resent.find(sendKey(a, by, cid, o.Token), e.now())
+		return s, ok, nil
+	}
+	s, ok, err := e.store.Sent(ctx, sendKey(a, by, cid, o.Token))
+	if err != nil {
+		return Sent{}, false, e.broken(wire.CodeInternalError, "look for message", err)
+	}
+	return Sent{Mid: s.Mid, TS: s.TS}, ok && s.End > e.now(), nil
+}
+
+func sendKey(a *app, by Cause, cid, token string) store.SendKey {
+	return store.SendKey{App: a.ID, Client: by.Client, Cid: cid, Token: token}
+}
+
+// askMessage asks the hook about a message. It returns the message to send, a
+// copy if the hook changed it, and whom to deliver it to, nil meaning everybody.
+func (e *Engine) askMessage(ctx context.Context, a *app, by Cause, cid string, o *Outgoing, to []string) (*Outgoing, []string, error) {
+	h := e.hooks.MessageReceived
+	if h == nil {
+		return o, nil, nil
+	}
+	ev := &hook.MessageReceived{
+		App: a.ID, From: by.Client, ConvID: cid, To: to, Transient: o.Transient, Content: o.content(),
+		Receipt: o.Receipt, Timestamp: e.now(), System: by.Admin, SourceIP: by.IP,
+	}
+	v, ok := decide(ctx, e, "message received", func(ctx context.Context) (hook.MessageVerdict, error) { return h(ctx, ev) })
+	switch {
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case !ok:
+		return o, nil, nil
+	case v.Drop:
+		return nil, nil, &Error{Code: wire.CodeMessageRejectedByApp, AppCode: v.Code, AppMsg: v.Detail}
+	case v.Content != nil:
+		changed := *o
+		changed.Body, changed.Binary = v.Content.Data, v.Content.Binary
+		if err := e.check(&changed); err != nil {
+			return nil, nil, err
+		}
+		o = &changed
+	}
+	return o, v.To, nil
+}
+
+// wasSent tells the listening hooks.
+func (e *Engine) wasSent(a *app, by Cause, cid string, m *store.Message, o *Outgoing, to []string) {
+	sent, offline := e.hooks.MessageSent, e.hooks.ReceiversOffline
+	if sent == nil && (offline == nil || o.Transient || len(to) == 0) {
+		return
+	}
+	var here, away []string
+	if len(to) > 0 {
+		here = e.sessions.Online(a.ID, to)
+		away = without(to, here)
+		here, away = without(here, []string{by.Client}), without(away, []string{by.Client})
+	}
+	if sent != nil {
+		ev := &hook.MessageSent{
+			App: a.ID, From: by.Client, ConvID: cid, MessageID: m.Mid, Online: here, Offline: away,
+			Transient: o.Transient, System: by.Admin, Content: content(m), Receipt: o.Receipt,
+			Timestamp: m.TS, SourceIP: by.IP,
+		}
+		e.after.do(func(ctx context.Context) { sent(ctx, ev) })
+	}
+	if offline == nil || o.Transient || len(away) == 0 {
+		return
+	}
+	ev := &hook.ReceiversOffline{
+		App: a.ID, From: by.Client, ConvID: cid, Offline: away, Content: content(m), Timestamp: m.TS,
+		MentionAll: m.Flags.Has(store.FlagMentionAll),
+	}
+	for _, id := range m.Mentions {
+		if slices.Contains(away, id) {
+			ev.MentionsOffline = append(ev.MentionsOffline, id)
+		}
+	}
+	e.after.do(func(ctx context.Context) {
+		// The server itself sends no offline pushes: whoever does is told by this
+		// call, and the verdict is for them.
+		if _, err := offline(ctx, ev); err != nil {
+			e.log.Warn("hook failed", "hook", "receivers offline", "error", err)
+		}
+	})
+}
+
+// without returns the ids that are not in drop, in a new list.
+func without(ids, drop []string) []string {
+	set := make(map[string]struct{}, len(drop))
+	for _, id := range drop {
+		set[id] = struct{}{}
+	}
+	var kept []string
+	for _, id := range ids {
+		if _, ok := set[id]; !ok {
+			kept = append(kept, id)
+		}
+	}
+	return kept
+}
+
+// recentLimit bounds the memory of sends that are not stored.
+const recentLimit = 1 << 15
+
+// recentSends knows sends again that leave no trace in the store: transient
+// messages and wills. It forgets in halves, after the dedup time or when full.
+type recentSends struct {
+	mu       sync.Mutex
+	cur, old map[store.SendKey]Sent
+	since    int64
+}
+
+func (r *recentSends) turn(now int64) {
+	if r.cur != nil && len(r.cur) < recentLimit && now-r.since < dedupFor.Milliseconds() {
+		return
+	}
+	r.old, r.cur, r.since = r.cur, make(map[store.SendKey]Sent), now
+}
+
+func (r *recentSends) find(key store.SendKey, now int64) (Sent, bool) {
+	if key.Token == "" {
+		return Sent{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.cur[key]
+	if !ok {
+		s, ok = r.old[key]
+	}
+	return s, ok && now-s.TS < dedupFor.Milliseconds()
+}
+
+func (r *recentSends) put(key store.SendKey, s Sent, now int64) {
+	if key.Token == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	r.cur[key] = s
+}
