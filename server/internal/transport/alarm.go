@@ -21,6 +21,8 @@ type alarms struct {
 	mu    sync.Mutex
 	heap  []*alarm
 	sleep time.Duration // when the goroutine will look next
+
+	closed bool
 }
 
 // alarm is one entry. The zero alarm with an owner is ready for use.
@@ -91,9 +93,15 @@ func (as *alarms) clear(a *alarm) {
 	as.mu.Unlock()
 }
 
-// close ends the goroutine and waits for it. No alarm goes off any more.
+// close ends the goroutine and waits for it. No alarm goes off any more. It may
+// be called more than once.
 func (as *alarms) close() {
-	close(as.stop)
+	as.mu.Lock()
+	if !as.closed {
+		as.closed = true
+		close(as.stop)
+	}
+	as.mu.Unlock()
 	<-as.done
 }
 

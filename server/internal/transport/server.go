@@ -69,8 +69,6 @@ type Server struct {
 	conns  map[*Conn]struct{}
 	closed bool
 	gone   chan struct{} // closed when closed is set and conns is empty
-
-	closing sync.Once
 }
 
 // NewServer returns a server without connections. It has a goroutine, which
@@ -218,7 +216,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // server's goroutine. It may be called more than once.
 func (s *Server) Close() {
 	s.cut()
-	s.closing.Do(s.alarms.close)
+	s.alarms.close()
 }
 
 func (s *Server) cut() {

@@ -1,0 +1,29 @@
+// Package server is a realtime messaging server that speaks the LeanCloud
+// protocol. It is an http.Handler: it runs inside a test, inside your program,
+// or on its own.
+//
+//	srv, err := server.New(server.Options{
+//		Apps: []server.App{{ID: "…", Key: "…", MasterKey: "…"}},
+//	})
+//	if err != nil { … }
+//	hs := &http.Server{Addr: ":8080", Handler: srv}
+//	go hs.ListenAndServe()
+//	…
+//	srv.Shutdown(ctx) // the WebSocket connections, which http.Server does not know
+//	hs.Shutdown(ctx)
+//
+// # What it serves
+//
+// A WebSocket upgrade on any path is a connection of a client. Everything else
+// goes by path: /v1/route tells clients the address of the socket. Put it
+// behind any proxy that passes upgrades; with TLS ended there, the proxy must
+// send X-Forwarded-Proto, or Options.SocketURL must be set.
+//
+// Data is kept in memory and lost when the process ends.
+//
+// # Trust
+//
+// A client is trusted with nothing. A frame that is too large, that does not
+// decode, or that breaks the WebSocket protocol ends its own connection. Apps
+// whose clients must be known switch on the verification of signatures.
+package server

@@ -1,0 +1,223 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leanrtm/realtime/server/internal/command"
+	"github.com/leanrtm/realtime/server/internal/engine"
+	"github.com/leanrtm/realtime/server/internal/id"
+	"github.com/leanrtm/realtime/server/internal/limit"
+	"github.com/leanrtm/realtime/server/internal/session"
+	"github.com/leanrtm/realtime/server/internal/sign"
+	"github.com/leanrtm/realtime/server/internal/store"
+	"github.com/leanrtm/realtime/server/internal/store/memory"
+	"github.com/leanrtm/realtime/server/internal/token"
+	"github.com/leanrtm/realtime/server/internal/transport"
+)
+
+// Server is an http.Handler that serves any number of apps. Its methods are safe
+// for concurrent use. It has goroutines, which Shutdown or Close ends.
+type Server struct {
+	opts     Options
+	tokens   *token.Ring
+	store    store.Store
+	engine   *engine.Engine
+	conns    *transport.Server
+	registry *session.Registry
+	sessions *session.Manager
+	mux      *http.ServeMux
+	requests inflight // over HTTP, other than WebSockets
+
+	ctx    context.Context // of HTTP requests: ends when the server does
+	cancel context.CancelFunc
+
+	stopping atomic.Bool
+	stopped  chan struct{} // closed when everything has ended
+	err      error         // why the store did not close; set before stopped
+}
+
+// New returns a server. It reports everything that is wrong with the options
+// at once, and does no I/O.
+func New(o Options) (*Server, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := o.ring()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts:     o,
+		tokens:   tokens,
+		store:    memory.New(),
+		registry: session.NewRegistry(),
+		stopped:  make(chan struct{}),
+	}
+	ids := id.New()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.engine, err = engine.New(s.ctx, engine.Config{
+		Apps:        o.Apps,
+		Limits:      o.Limits,
+		Store:       s.store,
+		Sessions:    s.registry,
+		Hooks:       o.Hooks,
+		IDs:         ids,
+		Logger:      o.Logger,
+		HookTimeout: o.HookTimeout,
+		RoomRejoin:  o.RoomRejoin,
+	})
+	if err != nil {
+		s.cancel()
+		return nil, errors.Join(fmt.Errorf("server: %w", err), s.store.Close())
+	}
+	apps := make(map[string]*limit.App, len(o.Apps))
+	for i := range o.Apps {
+		apps[o.Apps[i].ID] = &o.Apps[i]
+	}
+	s.sessions = session.NewManager(session.Config{
+		Registry:    s.registry,
+		Store:       s.store,
+		Apps:        apps,
+		Limits:      o.Limits,
+		Tokens:      tokens,
+		TokenTTL:    o.TokenTTL,
+		IDs:         ids,
+		Logger:      o.Logger,
+		Dispatch:    command.New(s.engine).Handle,
+		Slow:        command.Slow,
+		Snapshot:    s.engine.Login,
+		VerifyLogin: verifyLogin,
+		Opened:      s.engine.Opened,
+		Ended:       s.engine.Ended,
+	})
+	s.conns = transport.NewServer(transport.Options{
+		MaxFrame:     o.MaxFrame,
+		QueueBytes:   o.QueueBytes,
+		QueueFrames:  o.QueueFrames,
+		ReadTimeout:  o.ReadTimeout,
+		LoginTimeout: o.LoginTimeout,
+		Logger:       o.Logger,
+	})
+	s.mux = s.routes()
+	return s, nil
+}
+
+func verifyLogin(app *limit.App, client string, timestamp int64, nonce, signature string) error {
+	return sign.Login(app.ID, client).Verify(app.MasterKey, sign.Signature{
+		Timestamp: timestamp, Nonce: nonce, Value: signature,
+	}, time.Now())
+}
+
+// keyBytes is the length of a key that the server makes itself.
+const keyBytes = 32
+
+func randomKey() []byte {
+	key := make([]byte, keyBytes)
+	_, _ = rand.Read(key) // does not fail: the process ends if it does
+	return key
+}
+
+// Shutdown ends the server in peace: new connections and requests are refused,
+// every client is told to connect again elsewhere, commands and requests in
+// flight finish, and the connections are closed. Will messages are not sent. When
+// ctx ends first, what is left is cut off and ctx's error is returned; the server
+// has ended in either case.
+//
+// Shutdown blocks until then, also when the server is being ended by another
+// call. Give the http.Server that serves it a Shutdown afterwards.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.conns.Shutdown(ctx)
+	select {
+	case <-s.requests.close():
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return errors.Join(err, s.stop(ctx))
+}
+
+// Close ends the server at once: every connection is cut, and commands and
+// requests in flight are given up. It waits until they have ended. Closing more than once is
+// allowed, and returns the same.
+func (s *Server) Close() error {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	return s.stop(over)
+}
+
+// stop ends what is still there, from the sockets down to the store.
+func (s *Server) stop(ctx context.Context) error {
+	if !s.stopping.Swap(true) {
+		s.sessions.Close()
+		s.cancel()
+		s.conns.Close()
+		<-s.requests.close()
+		s.engine.Close(ctx)
+		if err := s.store.Close(); err != nil {
+			s.err = fmt.Errorf("server: close the store: %w", err)
+		}
+		close(s.stopped)
+	}
+	<-s.stopped
+	return s.err
+}
+
+// during returns a context that also ends when the server does.
+func (s *Server) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		unhook()
+		cancel()
+	}
+}
+
+// inflight counts requests, and waits for them without holding a lock.
+type inflight struct {
+	mu     sync.Mutex
+	n      int
+	closed bool
+	idle   chan struct{} // made by close; closed when closed is set and n is 0
+}
+
+// enter returns false if no request may begin any more.
+func (f *inflight) enter() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.n++
+	return true
+}
+
+func (f *inflight) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n--
+	if f.closed && f.n == 0 {
+		close(f.idle)
+	}
+}
+
+// close refuses new requests. The channel it returns is closed when those in
+// flight have ended.
+func (f *inflight) close() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.closed = true
+		f.idle = make(chan struct{})
+		if f.n == 0 {
+			close(f.idle)
+		}
+	}
+	return f.idle
+}
