@@ -37,6 +37,9 @@
 // need backtracking are refused. Without m, $ matches at the very end of the text only.
 //
 // What a filter may cost is bounded by Limits, and whatever is refused is an *Error.
+// Match takes time in proportion to the size of the fields it looks at, times the size of
+// the operand or expression it compares them with; who matches many documents also
+// bounds their number.
 //
 // # Changes
 //
@@ -93,8 +96,8 @@ func DefaultLimits() Limits {
 		Depth:    16,
 		Clauses:  128,
 		List:     1000,
-		Regex:    1000,
-		Program:  2000,
+		Regex:    512,
+		Program:  1000,
 		Regexes:  8,
 		SortKeys: 8,
 	}

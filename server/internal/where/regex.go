@@ -33,7 +33,7 @@ func compileRegex(v, options any, lim Limits) (matcher, error) {
 				flags += string(o)
 			}
 		case 'x':
-			// Twice is harmless: what is left has nothing to remove.
+			// Twice is harmless: what is left has nothing more to remove.
 			text = removeSpace(text)
 		default:
 			return nil, &Error{Key: keyOptions, Reason: "unknown option"}
@@ -45,6 +45,10 @@ func compileRegex(v, options any, lim Limits) (matcher, error) {
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, &Error{Key: keyRegex, Reason: "not supported: " + err.Error()}
+	}
+	// Simplify writes repetitions out, which may take long by itself: look first.
+	if expanded(tree, lim.Program) > lim.Program {
+		return nil, &Error{Key: keyRegex, Reason: "too complex"}
 	}
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
@@ -58,6 +62,24 @@ func compileRegex(v, options any, lim Limits) (matcher, error) {
 		return nil, &Error{Key: keyRegex, Reason: "not supported: " + err.Error()}
 	}
 	return re, nil
+}
+
+// expanded estimates from below how many instructions an expression has when its repetitions
+// are written out. It stops counting above limit.
+func expanded(re *syntax.Regexp, limit int) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		if n += expanded(sub, limit); n > limit {
+			return limit + 1
+		}
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, limit+1)
 }
 
 // removeSpace does what option x means: white space and comments go, except in
@@ -77,12 +99,7 @@ func removeSpace(text string) string {
 			b.WriteString(text[i : i+end+2])
 			i += end + 1
 		case c == '\\' && i+1 < len(text):
-			if isSpace(text[i+1]) && !inClass {
-				// Go refuses an escaped space; the space alone is a literal here.
-				b.WriteByte(text[i+1])
-			} else {
-				b.WriteString(text[i : i+2])
-			}
+			b.WriteString(text[i : i+2])
 			i++
 		case inClass:
 			inClass = c != ']'
