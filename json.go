@@ -58,13 +58,15 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 	return marshalJSON(out)
 }
 
-// payloadJSON is a content as a JSON value: an object or list as itself, other
-// text, JSON or not, as a string, and bytes in base64.
+// payloadJSON is a content as a JSON value: JSON as itself, unless it is a
+// string, other text as a string, and bytes in base64.
 func payloadJSON(p payload) (json.RawMessage, error) {
 	if p.binary {
 		return json.Marshal(base64.StdEncoding.EncodeToString(p.data))
 	}
-	if begin := strings.TrimLeft(p.text, " \t\r\n"); begin != "" && (begin[0] == '{' || begin[0] == '[') && json.Valid([]byte(p.text)) {
+	switch text := strings.TrimSpace(p.text); {
+	case text == "" || text[0] == '"' || !json.Valid([]byte(text)):
+	case text[0] == '{' || text[0] == '[' || text == p.text:
 		return json.RawMessage(p.text), nil
 	}
 	return marshalJSON(p.text)

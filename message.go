@@ -90,14 +90,14 @@ func (m *Message) typed() *TypedMessage {
 // that the type does not know. Of a message that was not made by this package
 // it is what would go over the wire; nil if that cannot be told.
 func (m *Message) Payload() []byte {
-	if m.payload.empty() && !isNil(m.Content) {
-		data, _, err := MarshalContent(m.Content)
-		if err != nil {
-			return nil
-		}
-		return data
+	if !m.payload.empty() {
+		return m.payload.bytes()
 	}
-	return m.payload.bytes()
+	data, _, err := MarshalContent(m.Content)
+	if err != nil {
+		return nil
+	}
+	return data
 }
 
 // ContentErr tells why Content was read only in part, or is a [RawMessage]

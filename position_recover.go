@@ -207,11 +207,13 @@ func (s *clientSync) openGap(cid string, from point) {
 }
 
 // slots has room for as many recovered messages as may wait for the handlers.
+// Each comes with a change of the unread count, and half of the queue is left
+// for other events.
 func (s *clientSync) slots() chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recovering == nil {
-		s.recovering = make(chan struct{}, max(1, min(recoveryRoom, s.client.rt.opts.EventQueue/2)))
+		s.recovering = make(chan struct{}, max(1, min(recoveryRoom, s.client.rt.opts.EventQueue/4)))
 	}
 	return s.recovering
 }

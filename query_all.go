@@ -15,7 +15,9 @@ const allPage = 100
 // error is the last pair. Each range asks again.
 func (q *ConversationQuery) All(ctx context.Context) iter.Seq2[*Conversation, error] {
 	return func(yield func(*Conversation, error) bool) {
-		if len(q.sort) == 0 && q.skip == 0 {
+		if err := q.err(); err != nil {
+			yield(nil, err)
+		} else if len(q.sort) == 0 && q.skip == 0 {
 			q.allByID(ctx, yield)
 		} else {
 			q.allSorted(ctx, yield)
