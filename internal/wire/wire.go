@@ -78,6 +78,9 @@ func AppendText(dst, frame []byte) []byte {
 
 // Append appends the binary frame of cmd to dst.
 func Append(dst []byte, cmd *pb.GenericCommand) ([]byte, error) {
+	if frame, ok := fastAppend(dst, cmd); ok {
+		return frame, nil
+	}
 	frame, err := proto.MarshalOptions{}.MarshalAppend(dst, cmd)
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
@@ -85,9 +88,13 @@ func Append(dst []byte, cmd *pb.GenericCommand) ([]byte, error) {
 	return frame, nil
 }
 
-// Unmarshal reads a binary frame. The command shares no memory with the frame.
-// Fields and enum values that the schema does not know are kept as they are.
+// Unmarshal reads a binary frame. The command shares no memory with the frame,
+// but its strings may share one copy of it: whoever keeps a small one for long
+// should clone it. Fields and enum values that the schema does not know are kept as they are.
 func Unmarshal(frame []byte) (*pb.GenericCommand, error) {
+	if cmd := fastUnmarshal(frame); cmd != nil {
+		return cmd, nil
+	}
 	cmd := new(pb.GenericCommand)
 	if err := proto.Unmarshal(frame, cmd); err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
