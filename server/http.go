@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/rest"
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
 
@@ -92,6 +93,16 @@ func subprotocol(r *http.Request) (name string, ok bool) {
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/route", s.route)
+	rest.Mount(mux, rest.Config{
+		Apps:     s.apps,
+		Engine:   s.engine,
+		Tokens:   s.tokens,
+		TokenTTL: s.opts.TokenTTL,
+		Files:    s.files,
+		BaseURL:  s.baseURL,
+		Users:    s.opts.Users,
+		Logger:   s.opts.Logger,
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, codeNotFound, "no such endpoint")
 	})
@@ -128,6 +139,17 @@ func (s *Server) socketURL(r *http.Request) string {
 		return "wss://" + r.Host + "/"
 	}
 	return "ws://" + r.Host + "/"
+}
+
+// baseURL is the URL under which the client of r reaches the server.
+func (s *Server) baseURL(r *http.Request) string {
+	switch {
+	case s.opts.PublicURL != "":
+		return s.opts.PublicURL
+	case overTLS(r):
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // overTLS tells whether the client came over TLS, to here or to a proxy.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/limit"
+	"github.com/leanrtm/realtime/server/internal/store"
+	"github.com/leanrtm/realtime/server/internal/store/memory"
 	"github.com/leanrtm/realtime/server/internal/token"
 )
 
@@ -32,6 +35,10 @@ type Options struct {
 	Limits Limits
 	Hooks  *Hooks       // nil: none
 	Logger *slog.Logger // nil: nothing is logged
+	// Store has the data; nil: a NewMemoryStore of the server's own. One that is
+	// given here is not closed by the server, so that the next server can have it.
+	// No two servers may use it at the same time.
+	Store Store
 
 	// SocketURL is the ws or wss URL that clients are told to connect to. Empty:
 	// made from the host that they asked, with wss if they came over TLS or
@@ -59,10 +66,24 @@ type Options struct {
 	RoomRejoin   time.Duration // how long a lost client keeps its place in a chat room; default 30 min
 	HookTimeout  time.Duration // for a hook that decides; default 5 s
 
+	// Users tells which client a session token of the app's own user system
+	// belongs to, for logins as a user of the app. It may block and is called on
+	// many goroutines. nil: such logins are refused.
+	Users func(ctx context.Context, appID, sessionToken string) (clientID string, err error)
+
+	FilesDir    string // directory of uploaded files, made when missing; empty: they stay in memory
+	MaxFileSize int64  // bytes of one uploaded file; default 1 GiB, negative: no limit
+
 	MaxFrame    int // bytes of one command; default 64 KiB
 	QueueBytes  int // bytes of pushes that may wait for one connection; default 1 MiB
 	QueueFrames int // pushes that may wait for one connection; default 4096
 }
+
+// Store keeps what must outlive a server: conversations, messages, marks.
+type Store = store.Store
+
+// NewMemoryStore returns a store that lives as long as the process.
+func NewMemoryStore() Store { return memory.New() }
 
 // Defaults of Options.
 const (

@@ -12,12 +12,11 @@ import (
 
 	"github.com/leanrtm/realtime/server/internal/command"
 	"github.com/leanrtm/realtime/server/internal/engine"
+	"github.com/leanrtm/realtime/server/internal/file"
 	"github.com/leanrtm/realtime/server/internal/id"
 	"github.com/leanrtm/realtime/server/internal/limit"
 	"github.com/leanrtm/realtime/server/internal/session"
 	"github.com/leanrtm/realtime/server/internal/sign"
-	"github.com/leanrtm/realtime/server/internal/store"
-	"github.com/leanrtm/realtime/server/internal/store/memory"
 	"github.com/leanrtm/realtime/server/internal/token"
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
@@ -26,8 +25,12 @@ import (
 // for concurrent use. It has goroutines, which Shutdown or Close ends.
 type Server struct {
 	opts     Options
+	apps     map[string]*limit.App // immutable
+	files    *file.Service
+	filesDir *file.Dir // nil: files stay in memory
 	tokens   *token.Ring
-	store    store.Store
+	store    Store
+	ownStore bool // it was made here
 	engine   *engine.Engine
 	conns    *transport.Server
 	registry *session.Registry
@@ -44,7 +47,7 @@ type Server struct {
 }
 
 // New returns a server. It reports everything that is wrong with the options
-// at once, and does no I/O.
+// at once. It does no I/O, but for making the directory of files.
 func New(o Options) (*Server, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -57,9 +60,18 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts:     o,
 		tokens:   tokens,
-		store:    memory.New(),
+		store:    o.Store,
+		ownStore: o.Store == nil,
 		registry: session.NewRegistry(),
 		stopped:  make(chan struct{}),
+	}
+	if o.FilesDir != "" {
+		if s.filesDir, err = file.OpenDir(o.FilesDir); err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+	}
+	if s.ownStore {
+		s.store = NewMemoryStore()
 	}
 	ids := id.New()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -76,16 +88,20 @@ func New(o Options) (*Server, error) {
 	})
 	if err != nil {
 		s.cancel()
-		return nil, errors.Join(fmt.Errorf("server: %w", err), s.store.Close())
+		err = errors.Join(fmt.Errorf("server: %w", err), s.store.Close())
+		if s.filesDir != nil {
+			err = errors.Join(err, s.filesDir.Close())
+		}
+		return nil, err
 	}
-	apps := make(map[string]*limit.App, len(o.Apps))
+	s.apps = make(map[string]*limit.App, len(o.Apps))
 	for i := range o.Apps {
-		apps[o.Apps[i].ID] = &o.Apps[i]
+		s.apps[o.Apps[i].ID] = &o.Apps[i]
 	}
 	s.sessions = session.NewManager(session.Config{
 		Registry:    s.registry,
 		Store:       s.store,
-		Apps:        apps,
+		Apps:        s.apps,
 		Limits:      o.Limits,
 		Tokens:      tokens,
 		TokenTTL:    o.TokenTTL,
@@ -106,6 +122,11 @@ func New(o Options) (*Server, error) {
 		LoginTimeout: o.LoginTimeout,
 		Logger:       o.Logger,
 	})
+	blobs := file.Blobs(new(file.Memory))
+	if s.filesDir != nil {
+		blobs = s.filesDir
+	}
+	s.files = file.New(file.Options{Store: s.store, Blobs: blobs, NewID: ids.Conv, MaxSize: o.MaxFileSize})
 	s.mux = s.routes()
 	return s, nil
 }
@@ -160,13 +181,27 @@ func (s *Server) stop(ctx context.Context) error {
 		s.conns.Close()
 		<-s.requests.close()
 		s.engine.Close(ctx)
-		if err := s.store.Close(); err != nil {
-			s.err = fmt.Errorf("server: close the store: %w", err)
+		s.err = s.closeStore()
+		if s.filesDir != nil {
+			if err := s.filesDir.Close(); err != nil {
+				s.err = errors.Join(s.err, fmt.Errorf("server: close the directory of files: %w", err))
+			}
 		}
 		close(s.stopped)
 	}
 	<-s.stopped
 	return s.err
+}
+
+// closeStore closes the store unless it is somebody else's.
+func (s *Server) closeStore() error {
+	if !s.ownStore {
+		return nil
+	}
+	if err := s.store.Close(); err != nil {
+		return fmt.Errorf("server: close the store: %w", err)
+	}
+	return nil
 }
 
 // during returns a context that also ends when the server does.
