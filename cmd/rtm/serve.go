@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leanrtm/realtime/server"
+)
+
+// serveFlags are those of rtm serve.
+type serveFlags struct {
+	listen    string
+	appID     string
+	appKey    string
+	masterKey string
+	grace     time.Duration
+	verbose   bool
+}
+
+// Times that an HTTP server allows; a WebSocket has its own from the upgrade on.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+)
+
+func newServeCommand(env environment) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server",
+		Long: `serve runs a realtime messaging server until it is interrupted: routers,
+WebSocket and REST, all on one address. Messages are kept in memory and gone
+when it ends.
+
+Keys that are not given are made up and printed. The line that says ready, on
+standard error, tells the address; clients take it as their server URL.
+
+An interrupt or a termination signal ends the server in order: clients are told
+to go, requests may finish within the grace period, and the exit code is 0.`,
+		Example: `  rtm serve
+  rtm serve --listen :7788 --app-id demo --app-key demo-key --master-key demo-master
+  RTM_APP_ID=demo RTM_APP_KEY=demo-key RTM_MASTER_KEY=demo-master rtm serve`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), f, env)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:7788", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.appID, "app-id", "", "id of the app (default: made up and printed)")
+	flags.StringVar(&f.appKey, "app-key", "", "key of the app, for clients (default: made up and printed)")
+	flags.StringVar(&f.masterKey, "master-key", "", "master key of the app, for back ends (default: made up and printed)")
+	flags.DurationVar(&f.grace, "grace", 10*time.Second, "how long requests may take to finish at the end")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	return cmd
+}
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, f serveFlags, env environment) error {
+	if f.grace < 0 {
+		return usagef("--grace %v: must not be negative", f.grace)
+	}
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: level}))
+
+	made := f.makeKeys()
+	rtm, err := server.New(server.Options{
+		Apps:   []server.App{{ID: f.appID, Key: f.appKey, MasterKey: f.masterKey}},
+		Logger: log,
+	})
+	if err != nil {
+		return usageError{err} // it says which setting it does not accept
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on %s: %w", f.listen, err), rtm.Close())
+	}
+	web := &http.Server{
+		Handler:           rtm,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+
+	url := "http://" + reachable(listener.Addr())
+	f.printKeys(env.out, made, url)
+	log.Info("ready", "url", url, "app_id", f.appID)
+
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }() // until shutDown, or a failure
+	select {
+	case err := <-ended:
+		return errors.Join(fmt.Errorf("serve: %w", err), rtm.Close())
+	case <-ctx.Done():
+	}
+	log.Info("shutting down", "grace", f.grace)
+	err = shutDown(context.WithoutCancel(ctx), f.grace, rtm, web)
+	if serveErr := <-ended; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		log.Warn("the grace period is over, what was left is cut off", "error", err)
+	case err != nil:
+		return fmt.Errorf("shut down: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// shutDown ends the server in order, and by force when the grace period is
+// over: the error is then context.DeadlineExceeded.
+func shutDown(ctx context.Context, grace time.Duration, rtm *server.Server, web *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	err := rtm.Shutdown(ctx)
+	if webErr := web.Shutdown(ctx); webErr != nil {
+		err = errors.Join(err, webErr, web.Close())
+	}
+	return err
+}
+
+// keySetting is a key and the flag that sets it.
+type keySetting struct {
+	flag  string
+	value *string
+}
+
+// makeKeys makes up what was not given and returns what it made.
+func (f *serveFlags) makeKeys() []keySetting {
+	var made []keySetting
+	for _, key := range []keySetting{
+		{"app-id", &f.appID}, {"app-key", &f.appKey}, {"master-key", &f.masterKey},
+	} {
+		if *key.value == "" {
+			*key.value = rand.Text()
+			made = append(made, key)
+		}
+	}
+	return made
+}
+
+// printKeys shows what was made up, and how to use it. Keys that were given are
+// known to whoever gave them.
+func (f *serveFlags) printKeys(out io.Writer, made []keySetting, url string) {
+	if len(made) == 0 {
+		return
+	}
+	for _, key := range made {
+		fmt.Fprintf(out, "%-11s %s\n", key.flag, *key.value)
+	}
+	fmt.Fprintf(out, "\nTo chat, in two other terminals:\n")
+	for _, people := range [][2]string{{"Tom", "Jerry"}, {"Jerry", "Tom"}} {
+		fmt.Fprintf(out, "  rtm chat --server %s --app-id %s --app-key %s --as %s --with %s\n",
+			url, f.appID, f.appKey, people[0], people[1])
+	}
+	fmt.Fprintln(out)
+}
+
+// reachable is the address to give to a client on this machine: one that
+// listens on all addresses is reached at the loopback address.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+}
