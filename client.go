@@ -328,7 +328,8 @@ func (c *IMClient) leave(cause error, last Event) {
 	c.streams.End(cause)
 	c.emitMu.Unlock()
 	close(c.done)
-	// Bounded by the command timeout; Close waits for gone.
+	// The Realtime remembers the client as long as it runs. Bounded by the
+	// command timeout and the handlers of the last events.
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.rt.opts.CommandTimeout)
 		defer cancel()
@@ -336,8 +337,9 @@ func (c *IMClient) leave(cause error, last Event) {
 		if err := c.rt.dropLink(ctx, l); err != nil {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "connection did not close in time", slog.Any("error", err))
 		}
-		c.rt.forget(c)
 		close(c.gone)
+		_ = c.handlers.Wait(context.Background())
+		c.rt.forget(c)
 	}()
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/router"
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
@@ -83,6 +84,11 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 	// A server that turns a program away says why as it closes.
 	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && closed.Code >= fatalCodes {
 		err = fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
+	}
+	if answer := (*router.Error)(nil); errors.As(err, &answer) && answer.Code != 0 {
+		e := newError(ErrorCode(answer.Code), "")
+		e.HTTPStatus = answer.Status
+		err = fmt.Errorf("%w: %w", e, err)
 	}
 	return &callError{command: command, safe: safe, err: err}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/leanrtm/realtime/internal/event"
 	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/router"
 )
 
 // Realtime is one reconnecting connection to one app, shared by any number of
@@ -27,7 +28,7 @@ type Realtime struct {
 	http       *http.Client
 	restClient *http.Client    // http for requests with credentials
 	ownHTTP    *http.Transport // made here, so its idle connections are ours to close; nil: the caller's
-	router     serverRouter
+	router     *router.Router
 	contents   *contentRegistry
 	plugins    []Plugin
 
@@ -73,6 +74,16 @@ func New(o Options) (*Realtime, error) {
 	}
 	rt.http, rt.ownHTTP = newHTTPClient(&o)
 	rt.restClient = keepSecrets(rt.http)
+	rt.router = router.New(router.Options{
+		AppID:        o.AppID,
+		Server:       o.Server,
+		RouterServer: o.RouterServer,
+		RTMServers:   o.RTMServers,
+		NoSSL:        o.NoSSL,
+		HTTPClient:   rt.http,
+		Header:       o.Header,
+		Logger:       o.Logger,
+	})
 	rt.events.changed = func(int) { rt.listened.Store(true) }
 	rt.handlers = event.NewQueue(context.Background(), event.QueueOptions[Event]{
 		Limit:    o.EventQueue,
@@ -329,8 +340,7 @@ func (rt *Realtime) detach(c *IMClient) *link.Link {
 	return l
 }
 
-// forget is told when nothing of c is left but handlers of its last events,
-// which Close of c waits for.
+// forget is told when nothing of c runs any more.
 func (rt *Realtime) forget(c *IMClient) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()

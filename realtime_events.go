@@ -18,7 +18,7 @@ import (
 func (rt *Realtime) newLink() *link.Link {
 	var l *link.Link
 	l = link.New(link.Options{
-		Endpoints: rt.endpoints,
+		Endpoints: rt.router.Endpoints,
 		Conn: conn.Options{
 			HTTPClient:        rt.http,
 			Header:            rt.opts.Header,
@@ -121,14 +121,16 @@ func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
 	if cmd.Service != nil && cmd.GetService() != wire.ServiceIM {
 		return // of another service that shares the protocol
 	}
+	if cmd.GetCmd() == pb.CommandType_error {
+		rt.log.LogAttrs(context.Background(), slog.LevelWarn, "the server reports an error",
+			slog.Any("error", errorFromCommand(cmd.GetErrorMessage())))
+		return
+	}
 	c, held := rt.receiver(l, cmd)
 	switch {
 	case c != nil:
 		c.enqueue(job{push: cmd})
 	case held:
-	case cmd.GetCmd() == pb.CommandType_error:
-		rt.log.LogAttrs(context.Background(), slog.LevelWarn, "the server reports an error",
-			slog.Any("error", errorFromCommand(cmd.GetErrorMessage())))
 	default:
 		rt.log.LogAttrs(context.Background(), slog.LevelDebug, "push for nobody here",
 			slog.String("cmd", commandName(cmd)), slog.String("client_id", cmd.GetPeerId()))

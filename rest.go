@@ -13,14 +13,6 @@ import (
 	"time"
 )
 
-// router finds the servers of the app.
-type serverRouter interface {
-	// Endpoints returns socket URLs; fresh forgets what is known.
-	Endpoints(ctx context.Context, fresh bool) ([]string, error)
-	// API returns the base URL of the REST API.
-	API(ctx context.Context) (string, error)
-}
-
 // Headers of REST requests.
 const (
 	headerAppID        = "X-LC-Id"
@@ -269,9 +261,4 @@ func (c *IMClient) signAsUser(ctx context.Context) (*Signature, error) {
 		}
 	}
 	return &answer.Signature, nil
-}
-
-// endpoints are the socket URLs to connect to.
-func (rt *Realtime) endpoints(ctx context.Context, fresh bool) ([]string, error) {
-	return rt.router.Endpoints(ctx, fresh)
 }
