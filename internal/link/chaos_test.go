@@ -35,9 +35,9 @@ var follows = map[string]string{
 // events come in an order that makes sense, that every call ends, and that the
 // link comes back when it is left alone.
 func TestChaos(t *testing.T) {
-	seeds := uint64(150)
+	seeds := uint64(60)
 	if testing.Short() {
-		seeds = 20
+		seeds = 10
 	}
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
