@@ -222,13 +222,21 @@ type RecordKind string
 
 // The kinds that the server uses. Others may be added without touching a store.
 const (
-	RecordClient    RecordKind = "client"    // key: client; first seen, last seen, broadcast cursor, oldest valid token
-	RecordTag       RecordKind = "tag"       // key: Key(client, tag); who holds the tag
-	RecordBroadcast RecordKind = "broadcast" // key: Key(cid, mid) or what the writer chooses; position and validity
-	RecordAddressed RecordKind = "addressed" // key: Key(client, cid); a service conversation wrote to a client that does not subscribe it
-	RecordDevice    RecordKind = "device"    // key: device id
-	RecordFile      RecordKind = "file"      // key: file id
-	RecordUser      RecordKind = "user"      // key: session token hash of the user system
+	// RecordClient: first seen, last seen, broadcast cursor, oldest valid token. Key: client.
+	RecordClient RecordKind = "client"
+	// RecordTag: who holds a tag. Key: Key(client, tag).
+	RecordTag RecordKind = "tag"
+	// RecordBroadcast: position and validity of a global broadcast. Key: Key(cid, mid).
+	RecordBroadcast RecordKind = "broadcast"
+	// RecordAddressed: a service conversation wrote to a client that need not be a
+	// subscriber. Key: Key(client, cid).
+	RecordAddressed RecordKind = "addressed"
+	// RecordDevice: a device. Key: its id.
+	RecordDevice RecordKind = "device"
+	// RecordFile: metadata and state of a file. Key: its id.
+	RecordFile RecordKind = "file"
+	// RecordUser: a session of the user system. Key: a hash of its token.
+	RecordUser RecordKind = "user"
 )
 
 // Record is a small value of a kind that the store does not look into.

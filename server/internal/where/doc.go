@@ -8,9 +8,9 @@
 // A value is one of: nil, bool, string, json.Number, int, int64, float64, Date,
 // []any, map[string]any. Documents may serve any of these; JSON text becomes
 // json.Number for numbers and Date for {"__type":"Date","iso":…}, at any depth.
-// Integers of any length compare exactly, other numbers as float64. Two objects are equal if they have equal
-// values under the same keys, two arrays if they are equal element by element.
-// Values of different types are never equal and never ordered by a comparison
+// Integers of any length compare exactly, other numbers as float64. Two objects are equal
+// if they have equal values under the same keys, two arrays if they are equal element by
+// element. Values of different types are never equal and never ordered by a comparison
 // operator.
 //
 // # Filters
@@ -27,14 +27,15 @@
 //	{"k": {"$regex": s, "$options": o}}   a string, or an array with such a string
 //	{"$or": [...]}, {"$and": [...]}       filters
 //
-// A key with dots leads through objects, never through arrays; a field whose name itself has dots is
-// found first. A missing key satisfies $ne, $nin and {"$exists": false}, nothing else; null is
-// a value and not a missing key.
+// A key with dots leads through objects, never through arrays; a field whose name itself
+// has dots is found first. A missing key satisfies $ne, $nin and {"$exists": false},
+// nothing else; null is a value and not a missing key.
 //
-// Regular expressions are those of package regexp, which takes time linear in the text. Quoting by \Q…\E works; the
-// options are i, m, s and x (white space and #-comments are ignored outside of
-// classes and quotes). Look-around, back-references and the other things that
-// need backtracking are refused. Without m, $ matches at the very end of the text only.
+// Regular expressions are those of package regexp, which takes time linear in the text.
+// Quoting by \Q…\E works; the options are i, m, s and x (white space and #-comments are
+// ignored outside of classes and quotes). Look-around, back-references and the other
+// things that need backtracking are refused. Without m, $ matches at the very end of the
+// text only.
 //
 // What a filter may cost is bounded by Limits, and whatever is refused is an *Error.
 // Match takes time in proportion to the size of the fields it looks at, times the size of
@@ -43,8 +44,8 @@
 //
 // # Changes
 //
-// An Object is a JSON object of which only the parts that are needed are decoded: what a
-// change does not touch keeps its text byte for byte, long numbers included.
+// An Object is a JSON object of which only the parts that are needed are decoded: what
+// a change does not touch keeps its text byte for byte, long numbers included.
 //
 // Filters, sort orders and Objects are immutable and safe for concurrent use.
 package where

@@ -66,9 +66,10 @@ func (s Sort) Key(d Doc) SortKey {
 	return vs
 }
 
-// Compare orders two documents by their keys: negative if a comes first, 0 if the order does not
-// tell them apart. Values of different types come in the order null or missing, number, string, object,
-// array, bool, date; objects and arrays among themselves are equal.
+// Compare orders two documents by their keys: negative if a comes first, 0 if the order
+// does not tell them apart. Values of different types come in the order null or missing,
+// number, string, object, array, bool, date; objects and arrays among themselves are
+// equal.
 func (s Sort) Compare(a, b SortKey) int {
 	for i, k := range s.keys {
 		c := order(a[i], b[i])

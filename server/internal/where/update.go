@@ -22,10 +22,10 @@ const (
 // maxIntegerDigits bounds integers that are added exactly; longer ones are added as float64.
 const maxIntegerDigits = 64
 
-// Apply returns the object after the changes, which are a JSON object, and the
-// top-level keys that were changed, each once, in the order of the changes. A key with dots leads
-// through objects and creates those that are missing. A value is set as it is,
-// except for operation values:
+// Apply returns the object after the changes, which are a JSON object, and the top-level
+// keys that were changed, each once, in the order of the changes. A key with dots leads
+// through objects and creates those that are missing. A value is set as it is, except for
+// operation values:
 //
 //	{"__op":"Delete"}                        remove the field
 //	{"__op":"Increment","amount":n}          add to a number; absent counts as 0
@@ -33,8 +33,8 @@ const maxIntegerDigits = 64
 //	{"__op":"AddUnique","objects":[...]}     append those that it does not contain
 //	{"__op":"Remove","objects":[...]}        remove every equal element
 //
-// Top-level keys for which skip returns true are left as they are; nil skips none. Errors are of type *Error
-// and leave nothing half done.
+// Top-level keys for which skip returns true are left as they are; nil skips none. Errors
+// are of type *Error and leave nothing half done.
 func (o Object) Apply(changes []byte, lim Limits, skip func(key string) bool) (Object, []string, error) {
 	if len(changes) == 0 {
 		return o, nil, nil

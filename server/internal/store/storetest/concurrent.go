@@ -15,7 +15,7 @@ import (
 
 const (
 	writers     = 16
-	rounds      = 25
+	rounds      = 16
 	maxAttempts = 100_000
 )
 
@@ -33,8 +33,8 @@ func concurrentCases() []testCase {
 	}}}
 }
 
-// storm is a set of writers and readers on a few conversations. Its goroutines report by Errorf, as only
-// the test's own goroutine may call FailNow.
+// storm is a set of writers and readers on a few conversations. Its goroutines report by
+// Errorf, as only the test's own goroutine may call FailNow.
 type storm struct {
 	*env
 	convs []string
@@ -48,7 +48,7 @@ type storm struct {
 func (s *storm) run() {
 	var writing, reading sync.WaitGroup
 	done := make(chan struct{})
-	for range 4 {
+	for range 2 {
 		reading.Go(func() { s.watch(done) })
 	}
 	for w := range writers {
