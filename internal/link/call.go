@@ -45,12 +45,12 @@ func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	timeout := l.timeout(ctx)
-	if err := l.enqueue(ctx, lv, frame, call, timeout); err != nil {
+	left, err := l.enqueue(ctx, lv, frame, call, l.timeout(ctx))
+	if err != nil {
 		call.Abandon()
 		return nil, err
 	}
-	return call.Wait(ctx, timeout)
+	return call.Wait(ctx, left)
 }
 
 // doMerged is Do for commands that may share a reply.
@@ -59,7 +59,7 @@ func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, gen uint64)
 	if err != nil {
 		return nil, err
 	}
-	timeout := l.timeout(ctx)
+	left := l.timeout(ctx)
 	for {
 		if ctx.Err() != nil {
 			return nil, rpc.ContextError(ctx)
@@ -75,14 +75,14 @@ func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, gen uint64)
 		if leader {
 			frame, err := lv.conn.Encode(cmd, group.Serial())
 			if err == nil {
-				err = l.enqueue(ctx, lv, frame, group, timeout)
+				left, err = l.enqueue(ctx, lv, frame, group, left)
 			}
 			if err != nil {
 				group.Abort()
 				return nil, err
 			}
 		}
-		reply, err := group.Wait(ctx, timeout)
+		reply, err := group.Wait(ctx, left)
 		if errors.Is(err, rpc.ErrNotSent) {
 			continue // whoever was to send it gave up
 		}
@@ -106,7 +106,8 @@ func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand) error {
 	if err != nil {
 		return err
 	}
-	return l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+	_, err = l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+	return err
 }
 
 // connection returns the live one if it is of that generation; 0: any.
@@ -123,25 +124,28 @@ func (l *Link) connection(gen uint64) (*live, error) {
 
 var errOtherGeneration = errors.New("that connection is gone")
 
-// enqueue hands a frame to the writer. A context with the default timeout is
-// made only when the queue is full.
-func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.Starter, timeout time.Duration) error {
+// enqueue hands a frame to the writer and returns what is left of the timeout
+// (0: there is none). A context for the timeout is made only when the queue is
+// full.
+func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.Starter, timeout time.Duration) (left time.Duration, err error) {
 	accepted, err := lv.conn.TrySend(frame, s)
 	if err == nil && !accepted {
+		start := time.Now()
 		if timeout > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, timeout)
 			defer cancel()
+			defer func() { left = max(timeout-time.Since(start), 1) }()
 		}
 		if err = lv.conn.Send(ctx, frame, s); err != nil && ctx.Err() != nil && lv.conn.Err() == nil {
-			return rpc.ContextError(ctx)
+			return 0, rpc.ContextError(ctx)
 		}
 	}
-	if err == nil {
-		return nil
+	switch {
+	case err == nil:
+		return timeout, nil
+	case errors.Is(err, conn.ErrClosed):
+		return 0, rpc.ErrClosed
 	}
-	if errors.Is(err, conn.ErrClosed) {
-		return rpc.ErrClosed
-	}
-	return lost(err)
+	return 0, lost(err)
 }

@@ -218,6 +218,30 @@ func TestAFullQueueFailsWithTheCommandTimeout(t *testing.T) {
 	})
 }
 
+func TestTheTimeoutIncludesTheWaitForTheQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.open()
+		h.peer.On(pb.CommandType_conv, pb.OpType_query, silent)
+		restore := h.peer.Socket().Conn().Blackhole()
+		big := query(strings.Repeat("x", 64<<10))
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			err := h.link.Post(ctx, big)
+			cancel()
+			if err != nil {
+				break
+			}
+		}
+		time.AfterFunc(15*time.Second, restore)
+		start := time.Now()
+		_, err := h.link.Do(t.Context(), query("x"), plain)
+		require.ErrorIs(t, err, rpc.ErrTimeout)
+		require.ErrorIs(t, err, rpc.ErrOutcomeUnknown, "it was sent in the end")
+		require.Equal(t, 20*time.Second, time.Since(start))
+	})
+}
+
 func TestGenerationOfACall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHarness(t)
