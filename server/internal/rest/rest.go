@@ -45,6 +45,7 @@ func Mount(mux *http.ServeMux, c Config) {
 	c.Files.Mount(mux)
 	a.mountClient(mux)
 	a.mountFiles(mux)
+	a.mountAdmin(mux)
 }
 
 // handler answers an authenticated request. What it returns is written as the
