@@ -176,9 +176,6 @@ func (c *IMClient) Err() error {
 	return context.Cause(c.ctx)
 }
 
-// life ends with the client, its cause being Err.
-func (c *IMClient) life() context.Context { return c.ctx }
-
 // alive reports whether the client can still be opened or is open.
 func (c *IMClient) alive() bool {
 	c.mu.Lock()

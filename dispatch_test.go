@@ -463,3 +463,22 @@ func TestHandlersRegisteredByAHandlerMissNothing(t *testing.T) {
 		w.expect("1", "2", "3")
 	})
 }
+
+func TestContract4OverflowOfWhatIsStillToBeProcessed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		tom := w.open("Tom")
+		// The first message needs the state of its conversation, which does not
+		// come.
+		w.peer.On(pb.CommandType_conv, pb.OpType_query, silent)
+		for i := range 20 {
+			w.push("Tom", fmt.Sprint(i))
+		}
+		<-tom.Done()
+		require.ErrorIs(t, tom.Err(), realtime.ErrEventOverflow)
+		require.Len(t, w.received(pb.CommandType_session, pb.OpType_close), 1)
+		synctest.Wait()
+		said := w.saidBy("Tom")
+		require.NotEmpty(t, said)
+		require.Contains(t, said[len(said)-1], "close 0 ")
+	}, func(o *realtime.Options) { o.EventQueue = 8 })
+}
