@@ -1,0 +1,77 @@
+package docs
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/leanrtm/realtime"
+
+var (
+	assignment = regexp.MustCompile(`^[A-Z_]+=`)
+	link       = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+)
+
+// Every command line of the pages is one of those that tests run, names a
+// program of this module, or is one of rtm, whose own tests read the pages.
+func TestCommandLinesAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, page := range pages {
+		for _, b := range blocks(t, page) {
+			switch b.lang {
+			case "go": // compiled by another test
+			case "sh":
+				for line := range strings.Lines(b.text) {
+					line, _, _ = strings.Cut(line, "#")
+					if words := strings.Fields(line); len(words) > 0 {
+						checkCommand(t, b, words)
+					}
+				}
+			default:
+				assert.Fail(t, "a block of a language that nothing checks", "%s: %q", b, b.lang)
+			}
+		}
+	}
+}
+
+func checkCommand(t *testing.T, b block, words []string) {
+	t.Helper()
+	for assignment.MatchString(words[0]) {
+		words = words[1:]
+	}
+	line := strings.Join(words, " ")
+	switch {
+	case line == "go test ./...", line == "go get "+module:
+	case line == "bash .ci/run":
+		assert.FileExists(t, "../.ci/run")
+	case words[0] == "rtm":
+	case strings.HasPrefix(line, "go run ./"), strings.HasPrefix(line, "go install "+module+"/"):
+		target, _, _ := strings.Cut(strings.Replace(words[2], module, ".", 1), "@")
+		assert.FileExists(t, filepath.Join("..", target, "main.go"), "%s: %s", b, line)
+	default:
+		assert.Fail(t, "a command line that nothing checks", "%s: %s", b, line)
+	}
+}
+
+// Relative links lead to files of the repository.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for _, page := range pages {
+		data, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(data), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			_, err := os.Stat(filepath.FromSlash(path.Join(path.Dir(page), m[1])))
+			assert.NoError(t, err, "%s links to %s", page, m[1])
+		}
+	}
+}
