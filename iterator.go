@@ -130,6 +130,9 @@ func (c *Conversation) history(ctx context.Context, q *MessageQuery) ([]*Message
 	for i, item := range logs {
 		m := c.client.loggedMessage(c.id, item)
 		out[i] = m
+		if m.From != c.client.ID() {
+			continue // when this client itself received it
+		}
 		delivered = latest(delivered, m.DeliveredAt)
 		read = latest(read, optionalMillis(item.ReadAt))
 	}

@@ -22,6 +22,9 @@ func (c *Conversation) FetchReceiptTimestamps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if reply == nil {
+		return nil // an answer that tells nothing
+	}
 	c.deliveredUpTo(optionalMillis(reply.MaxAckTimestamp), c.other(), "")
 	c.readUpTo(optionalMillis(reply.MaxReadTimestamp), c.other(), "")
 	return nil

@@ -58,8 +58,10 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 	defer c.sync.busy.Store(false)
 	at := opened.GetServerTs()
 	away := c.sync.sessionOpened(first, at)
-	c.sync.acks.trigger()
-	c.sync.reads.trigger()
+	if !first { // what could not be sent while away
+		c.sync.acks.trigger()
+		c.sync.reads.trigger()
+	}
 	if !away {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // dedupMemory is for how long after an attempt the server surely knows its
@@ -60,6 +62,9 @@ func (s *sending) limitedAttempt(ctx context.Context) (*Message, error) {
 func (s *sending) worthRetrying(ctx context.Context, err error) bool {
 	if ctx.Err() != nil || s.conv.client.closing.Err() != nil {
 		return false
+	}
+	if errors.Is(err, ErrFrameTooLong) && len(s.payload.text)+len(s.payload.data)+len(s.push) > wire.MaxMessageSize {
+		return false // the server closes the connection over it, every time
 	}
 	return errors.Is(err, ErrDisconnected) || errors.Is(err, ErrTimeout) || errors.Is(err, ErrSessionRequired)
 }
