@@ -256,7 +256,7 @@ func (c *IMClient) startClose() {
 // shutdown ends a client whose Close was called.
 func (c *IMClient) shutdown() {
 	c.work.Close(ErrClosed)
-	c.work.Wait(c.patience)
+	_ = c.work.Wait(c.patience) // impatience is no failure
 	c.waitIdle(c.patience)
 
 	ctx, cancel := context.WithTimeout(context.Background(), c.rt.opts.CommandTimeout)

@@ -37,12 +37,12 @@ func (c *IMClient) call(ctx context.Context, cmd *pb.GenericCommand, o callOptio
 // callOn is call on a connection where the session may not be open yet. It
 // leaves the client id to the caller.
 func (c *IMClient) callOn(ctx context.Context, s *session, cmd *pb.GenericCommand, o callOptions) (*pb.GenericCommand, error) {
-	c.rt.logCommand(ctx, "send", cmd)
+	c.rt.logCommand(ctx, sent, cmd)
 	reply, err := s.link.Do(ctx, cmd, link.CallOptions{Merge: o.merge, Gen: s.gen})
 	if err != nil {
 		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
 	}
-	c.rt.logCommand(ctx, "receive", reply)
+	c.rt.logCommand(ctx, answered, reply)
 	if refusal := replyError(reply); refusal != nil {
 		refusal.retrySafe = o.safe
 		return nil, refusal
@@ -61,7 +61,7 @@ func (c *IMClient) post(cmd *pb.GenericCommand) error {
 		return ErrDisconnected
 	}
 	cmd.PeerId = c.peer.Load()
-	c.rt.logCommand(c.ctx, "send", cmd)
+	c.rt.logCommand(c.ctx, sent, cmd)
 	if err := s.link.Post(c.ctx, cmd); err != nil {
 		return c.callFailed(c.ctx, commandName(cmd), err, true)
 	}
@@ -125,13 +125,20 @@ func commandName(cmd *pb.GenericCommand) string {
 	return cmd.GetCmd().String() + "/" + cmd.GetOp().String()
 }
 
+// What happened to a command that is logged.
+const (
+	sent     = "sent"
+	answered = "answered"
+	pushed   = "pushed"
+)
+
 // logCommand logs what a command is about, and nothing that is secret or said.
 func (rt *Realtime) logCommand(ctx context.Context, what string, cmd *pb.GenericCommand) {
 	if !rt.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 5)
-	attrs = append(attrs, slog.String("cmd", commandName(cmd)), slog.String("client_id", cmd.GetPeerId()))
+	attrs := make([]slog.Attr, 0, 6)
+	attrs = append(attrs, slog.String("way", what), slog.String("cmd", commandName(cmd)), slog.String("client_id", cmd.GetPeerId()))
 	if cmd.I != nil {
 		attrs = append(attrs, slog.Int("serial", int(cmd.GetI())))
 	}
@@ -141,7 +148,7 @@ func (rt *Realtime) logCommand(ctx context.Context, what string, cmd *pb.Generic
 	if cmd.GetCmd() == pb.CommandType_error {
 		attrs = append(attrs, slog.Int("code", int(cmd.GetErrorMessage().GetCode())))
 	}
-	rt.log.LogAttrs(ctx, slog.LevelDebug, what, attrs...)
+	rt.log.LogAttrs(ctx, slog.LevelDebug, "command", attrs...)
 }
 
 // conversationIDOf is the conversation that a command is about, if it is one.

@@ -125,7 +125,7 @@ func oneLife(ctx context.Context, t *testing.T, w *world, r *rand.Rand, id strin
 	default:
 		t.Error("closed, but not done")
 	}
-	time.Sleep(upTo(r, 10 * time.Second))
+	time.Sleep(upTo(r, 10*time.Second))
 }
 
 // disturb does something to the network or the server.
@@ -146,7 +146,7 @@ func disturb(w *world, r *rand.Rand) {
 		_ = w.rt.Retry()
 	case 5:
 		w.peer.Refuse(http.StatusServiceUnavailable)
-		time.Sleep(upTo(r, 30 * time.Second))
+		time.Sleep(upTo(r, 30*time.Second))
 		w.peer.Refuse(0)
 	case 6:
 		s.Send(closed(id, realtime.ErrKickedByApp, "because"))

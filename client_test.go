@@ -488,6 +488,45 @@ func TestRetryOpen(t *testing.T) {
 	})
 }
 
+func TestRouterRefusesTheApp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.peer.HandleHTTP("GET /refusing/v1/route", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(http.StatusNotFound)
+			_, _ = rw.Write([]byte(`{"code":4100,"error":"App not available."}`))
+		})
+		_, err := w.rt.CreateIMClient(t.Context(), "Tom")
+		require.ErrorIs(t, err, realtime.ErrAppNotAvailable)
+		var e *realtime.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, http.StatusNotFound, e.HTTPStatus)
+		require.True(t, realtime.SafeToRetry(err))
+	}, func(o *realtime.Options) { o.RouterServer = rttest.URL + "/refusing" })
+}
+
+func TestRetryOpenSpansAReconnect(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.open("Tom")
+		w.peer.On(pb.CommandType_session, pb.OpType_open, func(s *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			if cmd.GetPeerId() == "Jerry" && len(w.peer.Sockets()) == 1 {
+				s.Drop()
+				return nil
+			}
+			return w.peer.Usual(s, cmd)
+		})
+		jerry := w.open("Jerry")
+		synctest.Wait()
+		require.Empty(t, w.saidBy("Jerry"), "what happened before its session is not its business")
+		w.saidBy("Tom")
+		w.peer.Socket().Drop()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{
+			"Jerry: disconnect", "Jerry: schedule(0, 1s)", "Jerry: retry(0)", "Jerry: reconnect",
+		}, w.saidBy("Jerry"))
+		require.NoError(t, jerry.Err())
+	}, func(o *realtime.Options) { o.RetryOpen = true })
+}
+
 func TestDialOption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := rttest.New(t)

@@ -173,6 +173,10 @@ func SafeToRetry(err error) bool {
 	if c := (*callError)(nil); errors.As(err, &c) {
 		return c.safe || !errors.Is(c.err, ErrOutcomeUnknown)
 	}
+	// An error of package admin knows what kind of request it ended.
+	if r := (interface{ SafeToRetry() bool })(nil); errors.As(err, &r) {
+		return r.SafeToRetry()
+	}
 	if errors.Is(err, ErrOutcomeUnknown) {
 		return false
 	}

@@ -392,12 +392,13 @@ func (rt *Realtime) shutdown(ctx context.Context, cause error) error {
 	rt.mu.Unlock()
 
 	// All say goodbye at the same time.
-	failures := make([]error, len(clients))
+	results := make([]error, len(clients))
 	var closing sync.WaitGroup
 	for i, c := range clients {
-		closing.Go(func() { failures[i] = c.Close(ctx) })
+		closing.Go(func() { results[i] = c.Close(ctx) })
 	}
 	closing.Wait()
+	failure := cmp.Or(results...) // they all say the same: it took too long
 	rt.mu.RLock()
 	links := make([]*link.Link, 0, len(rt.links))
 	for l := range rt.links {
@@ -406,19 +407,18 @@ func (rt *Realtime) shutdown(ctx context.Context, cause error) error {
 	rt.mu.RUnlock()
 	for _, l := range links {
 		if err := rt.dropLink(ctx, l); err != nil {
-			failures = append(failures, closeError(ctx, err))
+			failure = cmp.Or(failure, closeError(ctx, err))
 		}
 	}
 	rt.handlers.Close(cause)
 	rt.streams.End(cause)
 	if err := rt.handlers.Wait(ctx); err != nil {
-		failures = append(failures, closeError(ctx, err))
+		failure = cmp.Or(failure, closeError(ctx, err))
 	}
 	if rt.ownHTTP != nil {
 		rt.ownHTTP.CloseIdleConnections()
 	}
-	// They all say the same: it took too long.
-	return cmp.Or(failures...)
+	return failure
 }
 
 // closeError is the error of a Close whose waiting did not end in time.

@@ -117,7 +117,7 @@ func eventName(ev Event) string {
 // push takes a frame that answers nothing to its client. It runs on the reader
 // of the socket and only enqueues.
 func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
-	rt.logCommand(context.Background(), "push", cmd)
+	rt.logCommand(context.Background(), pushed, cmd)
 	if cmd.Service != nil && cmd.GetService() != wire.ServiceIM {
 		return // of another service that shares the protocol
 	}

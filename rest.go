@@ -18,10 +18,9 @@ const (
 	headerAppID        = "X-LC-Id"
 	headerAppKey       = "X-LC-Key"
 	headerSessionToken = "X-LC-IM-Session-Token"
+	headerUserSession  = "X-LC-Session" // of callers
+	headerSign         = "X-LC-Sign"    // of callers
 )
-
-// secretHeaders must not follow a redirect to another host.
-var secretHeaders = [...]string{headerAppKey, headerSessionToken, "X-LC-Session", "X-LC-Sign"}
 
 // maxRESTAnswer limits the answers that this package reads itself.
 const maxRESTAnswer = 16 << 20
@@ -110,7 +109,7 @@ func keepSecrets(client *http.Client) *http.Client {
 	next := client.CheckRedirect
 	c.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if first := via[0].URL; req.URL.Host != first.Host || req.URL.Scheme != first.Scheme {
-			for _, name := range secretHeaders {
+			for _, name := range []string{headerAppKey, headerSessionToken, headerUserSession, headerSign} {
 				req.Header.Del(name)
 			}
 		}
@@ -173,7 +172,7 @@ func (rt *Realtime) rest(ctx context.Context, call restCall) error {
 		}
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTAnswer+1))
 	switch {
 	case err != nil:

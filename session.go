@@ -114,7 +114,7 @@ func (c *IMClient) Open(ctx context.Context) error {
 	case c.opening <- struct{}{}:
 		defer func() { <-c.opening }()
 	case <-ctx.Done():
-		return c.openFailed(ctx, contextError(ctx))
+		return c.openFailed(contextError(ctx))
 	}
 	c.mu.Lock()
 	phase := c.phase
@@ -158,12 +158,12 @@ func (c *IMClient) Open(ctx context.Context) error {
 	if drop := c.rt.detach(c); drop != nil {
 		c.rt.dropLater(drop)
 	}
-	return c.openFailed(ctx, err)
+	return c.openFailed(err)
 }
 
 // openFailed is the error of an Open, which is the end of the client if that
 // came first.
-func (c *IMClient) openFailed(ctx context.Context, err error) error {
+func (c *IMClient) openFailed(err error) error {
 	if c.closing.Err() != nil {
 		return c.endError()
 	}
