@@ -20,8 +20,8 @@ import (
 type IMClient struct {
 	// Immutable after NewIMClient.
 	rt    *Realtime
-	opts  clientOptions
-	bad   error // mistakes in the id and the options, for Open
+	opts  *clientOptions // as are all secrets, behind a pointer that %#v does not follow
+	bad   error          // mistakes in the id and the options, for Open
 	log   *slog.Logger
 	convs *convCache
 
@@ -56,7 +56,7 @@ type IMClient struct {
 	mu       sync.Mutex
 	phase    phase
 	reopened chan struct{} // closed and replaced whenever the session opens
-	token    sessionToken
+	token    *sessionToken // nil: none
 	handling bool          // a handler is running
 	idle     chan struct{} // closed when it has returned; nil: nobody waits
 
@@ -81,6 +81,7 @@ const (
 func (rt *Realtime) NewIMClient(id string, opts ...ClientOption) *IMClient {
 	c := &IMClient{
 		rt:         rt,
+		opts:       new(clientOptions),
 		done:       make(chan struct{}),
 		gone:       make(chan struct{}),
 		opening:    make(chan struct{}, 1),
@@ -140,7 +141,7 @@ func (c *IMClient) configure(id string, opts []ClientOption) error {
 			mistakes = append(mistakes, errors.New("nil ClientOption"))
 			continue
 		}
-		o.applyClient(&c.opts)
+		o.applyClient(c.opts)
 	}
 	if c.opts.hasSigner && c.opts.signer == nil {
 		mistakes = append(mistakes, errors.New("WithSigner: nil Signer"))

@@ -31,7 +31,7 @@ func (c *IMClient) keepToken(m *pb.SessionCommand) {
 	if m.GetSt() == "" {
 		return
 	}
-	t := sessionToken{value: m.GetSt()}
+	t := &sessionToken{value: m.GetSt()}
 	if m.GetStTtl() > 0 {
 		t.ttl = time.Duration(m.GetStTtl()) * time.Second
 		t.expires = time.Now().Add(t.ttl)
@@ -45,8 +45,8 @@ func (c *IMClient) keepToken(m *pb.SessionCommand) {
 func (c *IMClient) forgetToken(value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.token.value == value {
-		c.token = sessionToken{}
+	if c.token != nil && c.token.value == value {
+		c.token = nil
 	}
 }
 
@@ -54,8 +54,11 @@ func (c *IMClient) forgetToken(value string) {
 func (c *IMClient) currentToken() (t sessionToken, valid bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t = c.token
-	return t, t.value != "" && (t.expires.IsZero() || time.Now().Before(t.expires))
+	if c.token == nil {
+		return t, false
+	}
+	t = *c.token
+	return t, (t.expires.IsZero() || time.Now().Before(t.expires))
 }
 
 // restToken returns a token for REST requests as this client, a fresh one if

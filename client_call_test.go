@@ -199,6 +199,8 @@ func TestSecretsAreNeitherLoggedNorTold(t *testing.T) {
 			return reply
 		})
 		tom := w.open("Tom", signer)
+		conv, err := tom.ParseConversation([]byte(`{"id":"x"}`))
+		require.NoError(t, err)
 		w.peer.Socket().Drop()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -206,10 +208,13 @@ func TestSecretsAreNeitherLoggedNorTold(t *testing.T) {
 		require.Contains(t, w.logged(), "cmd=session/opened")
 
 		w.peer.On(pb.CommandType_session, pb.OpType_open, silent)
-		_, err := w.rt.CreateIMClient(after(t, time.Second), "Jerry", signer)
+		_, err = w.rt.CreateIMClient(after(t, time.Second), "Jerry", signer)
 		require.Error(t, err)
-		for _, v := range []any{err, w.rt, tom} {
-			require.NotContains(t, fmt.Sprintf("%v %+v %#v", v, v, fmt.Sprint(v)), "hunter2")
+		never := w.rt.NewIMClient("Spike", realtime.WithSigner(realtime.MasterKeySigner("hunter2-master-key")),
+			realtime.WithUserSession(secretUser))
+		require.NoError(t, w.rt.Close(t.Context())) // nothing changes while they are printed
+		for _, v := range []any{err, w.rt, tom, conv, never} {
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v", v, v, v), "hunter2")
 		}
 	})
 }

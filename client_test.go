@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,21 @@ func TestClientsShareOneConnection(t *testing.T) {
 		w.open("again")
 		require.Len(t, w.peer.Sockets(), 2)
 		require.Equal(t, realtime.StateConnected, w.rt.State())
+	})
+}
+
+func TestIdleClientsRunNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.open("first")
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for i := range 100 {
+			c := w.open(fmt.Sprint(i))
+			c.OnMessage(func(context.Context, *realtime.MessageEvent) {})
+			w.push(c.ID(), "m")
+		}
+		synctest.Wait()
+		require.LessOrEqual(t, runtime.NumGoroutine(), before+5)
 	})
 }
 

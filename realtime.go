@@ -23,7 +23,7 @@ import (
 // dialled again for the next, until Close. Safe for concurrent use.
 type Realtime struct {
 	// Immutable after New.
-	opts       Options // complete
+	opts       *Options // complete. Pointers keep %#v from printing secrets
 	log        *slog.Logger
 	http       *http.Client
 	restClient *http.Client    // http for requests with credentials
@@ -64,7 +64,7 @@ func New(o Options) (*Realtime, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, errors.Join(mistakes...))
 	}
 	rt := &Realtime{
-		opts:     o,
+		opts:     &o,
 		log:      o.Logger,
 		contents: contents,
 		plugins:  o.Plugins,
@@ -172,6 +172,13 @@ func stateOf(s link.State) State {
 		return StateError
 	}
 	return StateInitialized
+}
+
+// closedError is why there are no more clients, nil before Close.
+func (rt *Realtime) closedError() error {
+	rt.mu.RLock()
+	defer rt.mu.RUnlock()
+	return rt.closed
 }
 
 // currentLink returns the link in use, or nil.

@@ -51,20 +51,27 @@ func newHTTPClient(o *Options) (*http.Client, *http.Transport) {
 // "/1.1/classes/Todo", goes to the API server with the credentials of the app;
 // one with an absolute URL goes where it says, as it is, without them. The
 // answer is the caller's to close, whatever its status. It blocks as
-// http.Client.Do does, and obeys the context of req. Safe for concurrent use.
+// http.Client.Do does and obeys the context of req. After Close it fails with
+// ErrClosed. Safe for concurrent use.
 func (rt *Realtime) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, invalidArgument("Do: no request URL")
 	}
-	if req.URL.Host != "" {
-		return rt.http.Do(req)
+	if req.URL.Host == "" {
+		return rt.doREST(req, "")
 	}
-	return rt.doREST(req, "")
+	if err := rt.closedError(); err != nil {
+		return nil, err
+	}
+	return rt.http.Do(req)
 }
 
 // doREST sends a request with a relative URL to the API server, as the app or,
 // with a session token, as a client.
 func (rt *Realtime) doREST(req *http.Request, token string) (*http.Response, error) {
+	if err := rt.closedError(); err != nil {
+		return nil, err
+	}
 	ctx := req.Context()
 	base, err := rt.router.API(ctx)
 	if err != nil {

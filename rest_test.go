@@ -57,6 +57,13 @@ func TestDoAddsCredentialsToRelativeURLsOnly(t *testing.T) {
 
 		_, err = w.rt.Do(nil)
 		require.ErrorIs(t, err, realtime.ErrInvalidArgument)
+
+		require.NoError(t, w.rt.Close(t.Context()))
+		_, err = w.rt.Do(req)
+		require.ErrorIs(t, err, realtime.ErrClosed)
+		req.URL.Host, req.URL.Scheme = "", ""
+		_, err = w.rt.Do(req)
+		require.ErrorIs(t, err, realtime.ErrClosed)
 	}, func(o *realtime.Options) {
 		o.Server = rttest.URL + "/api/"
 		o.Header = http.Header{"X-Custom": {"everywhere"}}

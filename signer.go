@@ -86,11 +86,11 @@ type Signature struct {
 // MasterKeySigner signs everything with the master key. It is for trusted back
 // ends, and for the signing service itself: a program that users get hold of
 // must never contain the key.
-func MasterKeySigner(masterKey string) Signer { return masterKeySigner{masterKey} }
+func MasterKeySigner(masterKey string) Signer { return &masterKeySigner{masterKey} }
 
 type masterKeySigner struct{ key string }
 
-func (s masterKeySigner) Sign(_ context.Context, r SignRequest) (Signature, error) {
+func (s *masterKeySigner) Sign(_ context.Context, r SignRequest) (Signature, error) {
 	if s.key == "" {
 		return Signature{}, invalidArgument("MasterKeySigner: the master key is empty")
 	}
@@ -105,8 +105,8 @@ func (s masterKeySigner) Sign(_ context.Context, r SignRequest) (Signature, erro
 }
 
 // String and GoString hide the key.
-func (s masterKeySigner) String() string   { return "realtime.MasterKeySigner(" + mask(s.key) + ")" }
-func (s masterKeySigner) GoString() string { return s.String() }
+func (s *masterKeySigner) String() string   { return "realtime.MasterKeySigner(" + mask(s.key) + ")" }
+func (s *masterKeySigner) GoString() string { return s.String() }
 
 // mask stands for a secret in text: it tells whether there is one, and no more.
 func mask(secret string) string {
