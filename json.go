@@ -3,6 +3,7 @@ package realtime
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -76,32 +77,72 @@ func payloadJSON(p payload) (json.RawMessage, error) {
 // or another SDK. It does no I/O. A content that cannot be read is no error:
 // see [Message.ContentErr].
 func (c *IMClient) ParseMessage(data []byte) (*Message, error) {
-	var in messageJSON
-	if err := json.Unmarshal(data, &in); err != nil {
+	in, err := decodeMessage(data)
+	if err != nil {
+		return nil, err
+	}
+	return c.messageFromJSON(in)
+}
+
+// ParseMessage reads the full JSON form of a message, as
+// [IMClient.ParseMessage] does, for nobody in particular: Mentioned and Status
+// stay zero. It does no I/O.
+func (p *MessageParser) ParseMessage(data []byte) (*Message, error) {
+	in, err := decodeMessage(data)
+	if err != nil {
+		return nil, err
+	}
+	m, content, err := in.envelope()
+	if err != nil {
+		return nil, err
+	}
+	m.setContent(p.registry, content)
+	return m, nil
+}
+
+func decodeMessage(data []byte) (*messageJSON, error) {
+	in := new(messageJSON)
+	if err := json.Unmarshal(data, in); err != nil {
 		return nil, fmt.Errorf("realtime: parse message: %w", err)
 	}
 	if len(in.Data) == 0 {
-		return nil, fmt.Errorf("realtime: parse message: it has no data")
+		return nil, errors.New("realtime: parse message: it has no data")
 	}
-	return c.messageFromJSON(&in)
+	return in, nil
 }
 
 func (c *IMClient) messageFromJSON(in *messageJSON) (*Message, error) {
+	m, p, err := in.envelope()
+	if err != nil {
+		return nil, err
+	}
+	m.setMentions(m.MentionList, m.MentionedAll, c.ID())
+	m.Status = c.storedStatus(m)
+	m.setContent(c.rt.contents, p)
+	return m, nil
+}
+
+// envelope is the message without what depends on who reads it, and its
+// content as it came over the wire.
+func (in *messageJSON) envelope() (*Message, payload, error) {
 	p := payload{text: string(in.Data)}
 	if in.Data[0] == '"' {
 		var text string
 		if err := json.Unmarshal(in.Data, &text); err != nil {
-			return nil, fmt.Errorf("realtime: parse message: %w", err)
+			return nil, p, fmt.Errorf("realtime: parse message: %w", err)
 		}
 		p.text = text
 	}
 	if in.Binary {
 		var err error
 		if p, err = storedPayload(p.text, true); err != nil {
-			return nil, err
+			return nil, p, err
 		}
 	}
-	m := &Message{
+	if len(in.MentionList) == 0 {
+		in.MentionList = nil
+	}
+	return &Message{
 		ID:             in.ID,
 		ConversationID: in.CID,
 		From:           in.From,
@@ -109,14 +150,9 @@ func (c *IMClient) messageFromJSON(in *messageJSON) (*Message, error) {
 		DeliveredAt:    in.DeliveredAt.Time,
 		UpdatedAt:      in.UpdatedAt.Time,
 		Transient:      in.Transient,
-	}
-	if len(in.MentionList) == 0 {
-		in.MentionList = nil
-	}
-	m.setMentions(in.MentionList, in.MentionedAll, c.ID())
-	m.Status = c.storedStatus(m)
-	m.setContent(c.rt.contents, p)
-	return m, nil
+		MentionList:    in.MentionList,
+		MentionedAll:   in.MentionedAll,
+	}, p, nil
 }
 
 // fullKey tells the keys of the full JSON form of a conversation from its
