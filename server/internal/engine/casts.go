@@ -91,6 +91,9 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 		return Sent{}, err
 	}
 	defer c.mu.Unlock()
+	if s, ok, err := e.sentBefore(ctx, c.app, by, cid, o); ok || err != nil {
+		return s, err
+	}
 	st := e.begin(c.hash)
 	defer st.end()
 	m := o.message(by)
@@ -101,17 +104,19 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 		validTill = latest
 	}
 	ev := &fanout.Event{App: c.app.ID, Kind: fanout.TargetEveryone, Conv: cid, Class: class(c.kind(), o)}
-	if !o.Transient {
+	if o.Transient {
+		e.resent.put(sendKey(c.app, by, cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
+	} else {
 		m.Seq = c.all.Seq + 1
 		b := Cast{Cid: cid, Mid: m.Mid, TS: m.TS, Seq: m.Seq, ValidTill: min(validTill, latest), From: m.From}
 		body, err := json.Marshal(&b)
 		if err != nil {
 			return Sent{}, e.broken(wire.CodeInternalError, "encode broadcast", err)
 		}
-		if err := e.append(ctx, c, store.ViewAll, m, "", &store.PutRecord{Record: &store.Record{
+		if err := e.append(ctx, c, store.ViewAll, m, o.Token, &store.PutRecord{Record: &store.Record{
 			Kind: store.RecordBroadcast, Key: castKey(cid, m.Mid), Version: 1, Body: body,
 		}}); err != nil {
-			return Sent{}, adminSent(err)
+			return Sent{}, unavailable(err)
 		}
 		c.advance(&c.all, m)
 		// Before the push: a login that does not find it here gets the push.

@@ -46,7 +46,7 @@ func (e *Engine) History(ctx context.Context, by Cause, cid string, q HistoryQue
 	}); err != nil {
 		return nil, err
 	}
-	n := limit.Clamp(max(q.Limit, 0), e.limits.HistoryPage)
+	n := e.pageFor(by, q.Limit, e.limits.HistoryPage)
 	c, err := e.lockMarks(ctx, a, cid, func(c *conv) []string {
 		if len(c.ids) == 2 {
 			return c.ids
@@ -84,6 +84,15 @@ func (e *Engine) History(ctx context.Context, by Cause, cid string, q HistoryQue
 		}
 	}
 	return items, nil
+}
+
+// pageFor is the size of a page: the limits are for clients. Administrators count
+// on whole pages to know the last one.
+func (*Engine) pageFor(by Cause, n, most int) int {
+	if n = max(n, 0); by.Admin {
+		return n
+	}
+	return limit.Clamp(n, most)
 }
 
 // received sets the times at which the other member got the message.
@@ -156,7 +165,7 @@ func (e *Engine) AppHistory(ctx context.Context, by Cause, from string, r store.
 	if err != nil {
 		return nil, err
 	}
-	n = limit.Clamp(max(n, 0), e.limits.HistoryPage)
+	n = e.pageFor(by, n, e.limits.HistoryPage)
 	var items []Item
 	for len(items) < n {
 		page, err := e.store.AppMessages(ctx, a.ID, from, r, n)

@@ -144,7 +144,8 @@ func (e *Engine) service(ctx context.Context, by Cause, cid string) (*conv, erro
 
 // SendTo sends a message of a service conversation to some clients, in the name
 // of by.Client. Each of them has it in its own log. Unless o.NoSync is set, the
-// named sender's sessions get the push too.
+// named sender's sessions get the push too. As with Send, the same token gives
+// the same answer and sends once; so it does in the two broadcasts.
 func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []string, o *Outgoing) (Sent, error) {
 	if err := e.check(o); err != nil {
 		return Sent{}, err
@@ -158,6 +159,9 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 		return Sent{}, err
 	}
 	defer c.mu.Unlock()
+	if s, ok, err := e.sentBefore(ctx, c.app, by, cid, o); ok || err != nil {
+		return s, err
+	}
 	logs := make([]store.LogID, len(clients))
 	for i, client := range clients {
 		logs[i] = c.log(store.ClientView(client))
@@ -172,13 +176,19 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(heads...)
 	seqs := make([]int64, len(clients))
-	if !o.Transient {
+	if o.Transient {
+		e.resent.put(sendKey(c.app, by, cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
+	} else {
 		b := store.Batch{}
 		for i, client := range clients {
 			copied := *m
 			copied.Seq = heads[i].Seq + 1
 			seqs[i] = copied.Seq
-			b.Ops = append(b.Ops, &store.Append{Cid: cid, View: logs[i].View, Msg: &copied}, c.addressed(client))
+			op := &store.Append{Cid: cid, View: logs[i].View, Msg: &copied}
+			if i == 0 && o.Token != "" { // one row tells of all copies
+				op.Token, op.TokenEnd = o.Token, m.TS+dedupFor.Milliseconds()
+			}
+			b.Ops = append(b.Ops, op, c.addressed(client))
 		}
 		if err := e.commit(ctx, c, b); err != nil {
 			return Sent{}, unavailable(err)
@@ -211,16 +221,21 @@ func (e *Engine) BroadcastToSubscribers(ctx context.Context, by Cause, cid strin
 		return Sent{}, err
 	}
 	defer c.mu.Unlock()
+	if s, ok, err := e.sentBefore(ctx, c.app, by, cid, o); ok || err != nil {
+		return s, err
+	}
 	st := e.begin(c.hash)
 	defer st.end()
 	m := o.message(by)
 	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(c.head)
 	ev := &fanout.Event{App: c.app.ID, Kind: fanout.TargetSubscribers, Conv: cid, Class: class(c.kind(), o)}
-	if !o.Transient {
+	if o.Transient {
+		e.resent.put(sendKey(c.app, by, cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
+	} else {
 		m.Seq = c.head.Seq + 1
-		if err := e.append(ctx, c, store.ViewMain, m, ""); err != nil {
-			return Sent{}, adminSent(err)
+		if err := e.append(ctx, c, store.ViewMain, m, o.Token); err != nil {
+			return Sent{}, unavailable(err)
 		}
 		c.advance(&c.head, m)
 		c.last = m
@@ -231,15 +246,4 @@ func (e *Engine) BroadcastToSubscribers(ctx context.Context, by Cause, cid strin
 	e.sessions.Publish(ev)
 	e.wasSent(c.app, by, cid, m, o, nil)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
-}
-
-// adminSent is the answer to a message without a token that could not be stored,
-// or whose outcome was unknown and then found out: it is stored, but nobody was
-// told, so it does not count as sent.
-func adminSent(err error) error {
-	var before *store.SentError
-	if errors.As(err, &before) {
-		return refuse(wire.CodeSendMessageTimeout, "stored as "+before.Mid+", not pushed")
-	}
-	return unavailable(err)
 }
