@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -37,7 +40,26 @@ func options() server.Options {
 	return server.Options{Apps: []server.App{{ID: appID, Key: "the-app-key", MasterKey: masterKey}}}
 }
 
+// strict fails a test when the server logs an error, such as a panic that it
+// recovered from.
+type strict struct {
+	slog.Handler
+	t testing.TB
+}
+
+func (h strict) Handle(_ context.Context, r slog.Record) error {
+	var attrs []string
+	r.Attrs(func(a slog.Attr) bool { attrs = append(attrs, a.String()); return true })
+	if r.Level >= slog.LevelError {
+		h.t.Errorf("the server logged %q %s", r.Message, strings.Join(attrs, " "))
+	}
+	return nil
+}
+
 func newEnv(t *testing.T, o server.Options) *env {
+	if o.Logger == nil {
+		o.Logger = slog.New(strict{slog.NewTextHandler(t.Output(), nil), t})
+	}
 	srv, err := server.New(o)
 	require.NoError(t, err)
 	e := &env{t: t, net: memnet.New(), srv: srv}

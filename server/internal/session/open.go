@@ -183,8 +183,7 @@ func (lg *login) admit() *pb.GenericCommand {
 	if lg.Actor.Tag != "" {
 		displaced, err := lg.takeTag()
 		if err != nil {
-			m.cfg.Logger.Error("login: the tag's record", "error", err)
-			return errorCommand(wire.CodeInternalError, "")
+			return m.broken("login: the tag's record", err)
 		}
 		if displaced {
 			return closedCommand(wire.CodeSessionConflict, wire.CodeSessionConflict.Name())
@@ -196,8 +195,7 @@ func (lg *login) admit() *pb.GenericCommand {
 		if errors.As(err, &f) {
 			return refusalCommand(f)
 		}
-		m.cfg.Logger.Error("login: the snapshot", "error", err)
-		return errorCommand(wire.CodeInternalError, "")
+		return m.broken("login: the snapshot", err)
 	}
 	if !s.grant() {
 		return closedCommand(s.whyEnded())
@@ -208,6 +206,15 @@ func (lg *login) admit() *pb.GenericCommand {
 	m.cfg.Opened(m.ctx, &lg.Login)
 	m.cfg.Registry.announced(s)
 	return nil
+}
+
+// broken is the answer to a failure of ours. That the server is being closed is
+// none worth a line in the log.
+func (m *Manager) broken(what string, err error) *pb.GenericCommand {
+	if m.ctx.Err() == nil {
+		m.cfg.Logger.Error(what, "error", err)
+	}
+	return errorCommand(wire.CodeInternalError, "")
 }
 
 // reply answers, and sends what the login is told. All of it is part of the

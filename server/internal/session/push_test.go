@@ -253,6 +253,20 @@ func TestKickDuringALogin(t *testing.T) {
 	})
 }
 
+// A client whose connection is about to end is not online, although its
+// sessions have not ended yet.
+func TestOnlineWhileTheConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		c := e.login("tom")
+		c.Frame(wstest.OpBinary, []byte{0xff})
+		synctest.Wait() // closed with 4114; the peer has not answered
+		require.Equal(t, 1, e.reg.Sessions())
+		require.Empty(t, e.reg.Online(plainApp, []string{"tom"}))
+		c.WantClosed(wire.CodeUnparseableRawMessage)
+	})
+}
+
 func TestTheGateIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)

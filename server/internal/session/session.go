@@ -104,11 +104,9 @@ func (s *Session) enter(snap *fanout.Snapshot) {
 		return
 	}
 	for _, cid := range snap.Subscriptions {
-		if _, changed := s.late[cid]; !changed {
-			s.setSubscribed(cid, true)
-		}
+		s.setSubscribed(cid, true)
 	}
-	for cid, on := range s.late {
+	for cid, on := range s.late { // is newer than the snapshot
 		s.setSubscribed(cid, on)
 	}
 	s.late = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,34 @@ func TestLoginsThatRaceForATag(t *testing.T) {
 		}
 		wg.Wait()
 		require.Len(t, left, 1) // one winner, whatever the order
+		require.Equal(t, 1, e.reg.Sessions())
+	})
+}
+
+// lateStore reports its first commit late, so that a login learns that it took
+// the tag after another one has taken it away.
+type lateStore struct {
+	store.Store
+	commits atomic.Int32
+}
+
+func (s *lateStore) Commit(ctx context.Context, bs []store.Batch) []error {
+	errs := s.Store.Commit(ctx, bs)
+	if s.commits.Add(1) == 1 {
+		time.Sleep(50 * ms)
+	}
+	return errs
+}
+
+func TestLoginThatLearnsTooLateThatItTookTheTag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, func(c *session.Config) { c.Store = &lateStore{Store: c.Store} })
+		first := e.connect()
+		first.Send(openCommand("tom", tagged("Mobile", "phone")))
+		synctest.Wait()
+		second := e.login("tom", tagged("Mobile", "tablet"))
+		wantClosed(t, first.Read(), "tom", 1, wire.CodeSessionConflict, conflict)
+		second.WantSilence(time.Second)
 		require.Equal(t, 1, e.reg.Sessions())
 	})
 }

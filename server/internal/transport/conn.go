@@ -48,9 +48,9 @@ type Conn struct {
 	idle    alarm // read and login timeout
 	release alarm // the hold lane
 
-	// writer counts the writer goroutine, 0 or 1.
-	writer sync.WaitGroup
-	choked atomic.Bool // too many replies wait: the reader waits too
+	writer sync.WaitGroup // counts the writer goroutine, 0 or 1
+	start  func()         // is c.write; kept, because making it allocates
+	choked atomic.Bool    // too many replies wait: the reader waits too
 
 	mu      sync.Mutex
 	state   state
@@ -240,8 +240,12 @@ func (c *Conn) finish(why Why) {
 func (c *Conn) read() {
 	limit := payloadLen(c.codec, c.srv.opts.MaxFrame)
 	for {
+		text, err := c.ws.next()
+		if err != nil {
+			return
+		}
 		buf := c.srv.reads.Get().(*[]byte)
-		frame, text, err := c.ws.read((*buf)[:0], limit)
+		frame, err := c.ws.read(*buf, limit)
 		var cmd *pb.GenericCommand
 		switch {
 		case c.ending.Load() || c.draining.Load(): // only the peer's close frame matters now

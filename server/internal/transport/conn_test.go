@@ -46,6 +46,30 @@ func TestCommandsAndFramesInEveryCodec(t *testing.T) {
 	}
 }
 
+// A client may send before it has seen the answer to its upgrade.
+func TestFramesThatComeWithTheUpgrade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		nc, err := e.net.Dial(t.Context(), "tcp", addr)
+		require.NoError(t, err)
+		defer nc.Close()
+		hello := "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+		all := []byte(hello)
+		for i := range int32(100) {
+			all = wstest.AppendFrame(all, true, wstest.OpBinary, frame(i+1))
+		}
+		_, err = nc.Write(all)
+		require.NoError(t, err)
+		synctest.Wait()
+		p := e.peers[0]
+		require.Equal(t, 100, p.commands())
+		for i, cmd := range p.cmds {
+			require.Equal(t, int32(i+1), cmd.GetI())
+		}
+	})
+}
+
 func TestNoSubprotocolFallsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, options())

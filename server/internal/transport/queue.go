@@ -212,8 +212,8 @@ func (c *Conn) enqueue(e entry) {
 	c.queue.entries = append(c.queue.entries, e)
 	if !c.writing {
 		c.writing = true
-		c.writer.Add(1) // not Go, which would allocate
-		go c.write()    // ends when the queue is empty; run waits for it
+		c.writer.Add(1)
+		go c.start() // ends when the queue is empty; run waits for it
 	}
 }
 

@@ -92,6 +92,36 @@ func TestSlowReceiverLosesByClass(t *testing.T) {
 	})
 }
 
+func TestOverflowGivesUpWhatTheWriterHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.QueueFrames = 10
+		e := newEnv(t, o)
+		c, p := e.connect()
+		block(p)
+		for range 9 {
+			p.Push(nil, big(50<<10), fanout.ClassStored, fanout.Hold{})
+		}
+		c.Read() // the writer takes all nine, and waits again after some
+		synctest.Wait()
+		for p.Push(nil, frame(1), fanout.ClassStored, fanout.Hold{}); !p.Ending(); {
+			p.Push(nil, frame(1), fanout.ClassStored, fanout.Hold{})
+		}
+		frames := 0
+		for {
+			op, payload, err := c.ReadFrame()
+			require.NoError(t, err)
+			if op == wstest.OpClose {
+				require.Equal(t, "INTERNAL_ERROR", string(payload[2:]))
+				break
+			}
+			require.Greater(t, len(payload), 50<<10) // a frame that was begun is finished
+			frames++
+		}
+		require.Less(t, frames, 9)
+	})
+}
+
 func TestHeldPushesCountToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options()

@@ -117,6 +117,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, subprotocols []st
 		return ErrClosed
 	}
 	c := &Conn{srv: s, remote: host(r.RemoteAddr), born: s.alarms.now()}
+	c.start = c.write
 	c.idle.owner = c
 	c.release.owner = (*releaser)(c)
 	c.lastRead.Store(int64(c.born))

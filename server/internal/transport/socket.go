@@ -19,8 +19,13 @@ import (
 // everything else, so there is one writer, and a peer that does not read never
 // blocks the reader.
 
-// Room for the largest thing that the library writes: a control frame.
-const controlBuffer = 160
+// Sizes of the library's buffers. Every connection keeps them, so they are
+// small: what is longer than the first is read past it, and the second has room
+// for a control frame, which is the largest thing that the library writes.
+const (
+	lineBuffer    = 1 << 10
+	controlBuffer = 160
+)
 
 var (
 	errTooLong   = errors.New("transport: frame too long")
@@ -31,6 +36,7 @@ var (
 type socket struct {
 	ws   *websocket.Conn
 	line *line
+	body io.Reader // of the message that next found
 	rest io.Reader // of a message that was too long and is not read to its end
 }
 
@@ -51,42 +57,46 @@ func accept(w http.ResponseWriter, r *http.Request, c *Conn, subprotocols []stri
 // subprotocol is what accept agreed on.
 func (s *socket) subprotocol() string { return s.ws.Subprotocol() }
 
-// read returns the next message, in buf or a larger one. A message of more than
-// limit bytes is errTooLong, once: the next call skips what is left of it.
-func (s *socket) read(buf []byte, limit int) (frame []byte, text bool, err error) {
+// next waits for the next message and tells its type. It needs no buffer: most
+// connections are here most of the time. What is left of a message that was too
+// long is skipped.
+func (s *socket) next() (text bool, err error) {
 	if s.rest != nil {
-		if _, err = io.Copy(io.Discard, s.rest); err != nil {
-			return buf[:0], false, err
+		if _, err := io.Copy(io.Discard, s.rest); err != nil {
+			return false, err
 		}
 		s.rest = nil
 	}
 	typ, r, err := s.ws.Reader(context.Background())
-	if err != nil {
-		return buf[:0], false, err
-	}
-	text = typ == websocket.MessageText
-	frame = buf[:0]
+	s.body = r
+	return typ == websocket.MessageText, err
+}
+
+// read returns the message that next found, in buf or a larger one. More than
+// limit bytes are errTooLong; the connection is still good.
+func (s *socket) read(buf []byte, limit int) ([]byte, error) {
+	frame := buf[:0]
 	for {
 		if len(frame) == cap(frame) {
 			frame = append(frame, 0)[:len(frame)]
 		}
 		// The library fills what it is given, so not a byte more than is wanted.
-		n, err := r.Read(frame[len(frame):min(cap(frame), limit+1)])
+		n, err := s.body.Read(frame[len(frame):min(cap(frame), limit+1)])
 		frame = frame[:len(frame)+n]
 		if len(frame) > limit {
-			s.rest = r
-			return frame[:0], text, errTooLong
+			s.rest = s.body
+			return frame, errTooLong
 		}
 		if errors.Is(err, io.EOF) {
 			if s.line.failed.Load() {
 				// The library takes the end of the stream between two parts of a message
 				// for the end of the message.
-				return frame[:0], text, io.ErrUnexpectedEOF
+				return frame, io.ErrUnexpectedEOF
 			}
-			return frame, text, nil
+			return frame, nil
 		}
 		if err != nil {
-			return frame[:0], text, err
+			return frame, err
 		}
 	}
 }
@@ -107,19 +117,34 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, errors.Join(errNotHijack, err)
 	}
 	h.conn.net = nc
-	line := &line{Conn: nc, conn: h.conn}
-	h.conn.line = line
-	return line, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(line, controlBuffer)), nil
+	l := &line{Conn: nc, conn: h.conn}
+	if n := rw.Reader.Buffered(); n > 0 { // the peer was in a hurry
+		early, err := rw.Reader.Peek(n)
+		if err != nil {
+			return nil, nil, errors.Join(errNotHijack, err, nc.Close())
+		}
+		l.early = append([]byte(nil), early...)
+	}
+	h.conn.line = l
+	return l, bufio.NewReadWriter(bufio.NewReaderSize(l, lineBuffer), bufio.NewWriterSize(l, controlBuffer)), nil
 }
 
 // line is the library's view of the TCP connection.
 type line struct {
 	net.Conn
 	conn   *Conn
+	early  []byte      // came together with the upgrade
 	failed atomic.Bool // a read failed: the peer is gone
 }
 
 func (l *line) Read(p []byte) (int, error) {
+	if len(l.early) > 0 {
+		n := copy(p, l.early)
+		if l.early = l.early[n:]; len(l.early) == 0 {
+			l.early = nil
+		}
+		return n, nil
+	}
 	n, err := l.Conn.Read(p)
 	if n > 0 {
 		l.conn.heard()

@@ -48,13 +48,14 @@ type writer struct {
 	binary []byte // scratch for the text codec
 	text   []byte
 
-	done    int // entries of the batch whose last byte is in buf or out
-	settled int // entries that are accounted for
+	done      int  // entries of the batch whose last byte is in buf or out
+	settled   int  // entries that are accounted for
+	abandoned bool // the rest of the batch is not wanted any more
 }
 
 func (w *writer) writeBatch(b *batch) error {
 	c := w.conn
-	w.done, w.settled = 0, 0
+	w.done, w.settled, w.abandoned = 0, 0, false
 	w.room(b)
 	for i := range b.entries {
 		e := &b.entries[i]
@@ -62,12 +63,11 @@ func (w *writer) writeBatch(b *batch) error {
 			return err
 		}
 		w.done = i + 1
-		if len(w.buf) >= chunkSize || i == len(b.entries)-1 {
-			abandoned, err := w.flush(b)
-			if err != nil {
+		if len(w.buf) >= chunkSize || i == len(b.entries)-1 || w.abandoned {
+			if err := w.flush(b); err != nil {
 				return err
 			}
-			if abandoned {
+			if w.abandoned { // at the end of a frame: the stream stays whole
 				return nil
 			}
 		}
@@ -140,7 +140,7 @@ func (w *writer) bytes(b *batch, p []byte) error {
 		n := max(chunkSize-len(w.buf), 0)
 		w.buf = append(w.buf, p[:n]...)
 		p = p[n:]
-		if _, err := w.flush(b); err != nil {
+		if err := w.flush(b); err != nil {
 			return err
 		}
 	}
@@ -149,26 +149,24 @@ func (w *writer) bytes(b *batch, p []byte) error {
 }
 
 // flush writes the buffer and accounts for the frames that are out with it.
-// abandoned says that the rest of the batch is not wanted any more.
-func (w *writer) flush(b *batch) (abandoned bool, err error) {
+func (w *writer) flush(b *batch) error {
 	c := w.conn
 	if len(w.buf) > 0 {
 		if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return false, err
+			return err
 		}
 		if _, err := c.net.Write(w.buf); err != nil {
-			return false, err
+			return err
 		}
 		w.buf = w.buf[:0]
 		c.srv.stats.writes.Add(1)
 	}
-	if w.done == w.settled {
-		return false, nil
+	if w.done > w.settled {
+		c.srv.stats.written.Add(uint64(w.done - w.settled))
 	}
-	c.srv.stats.written.Add(uint64(w.done - w.settled))
-	now := c.srv.alarms.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var now time.Duration // read when needed
 	stamped := false
 	for i := w.settled; i < w.done; i++ {
 		e := &b.entries[i]
@@ -178,6 +176,9 @@ func (w *writer) flush(b *batch) (abandoned bool, err error) {
 			c.pushes.take(e.size())
 		}
 		if e.call != nil {
+			if !stamped {
+				now = c.srv.alarms.now()
+			}
 			e.call.written, e.call.at = true, now
 			stamped = true
 		}
@@ -189,5 +190,6 @@ func (w *writer) flush(b *batch) (abandoned bool, err error) {
 	if stamped && len(c.lane) > 0 && c.state == open {
 		c.advance(now)
 	}
-	return c.abandon, nil
+	w.abandoned = c.abandon
+	return nil
 }
