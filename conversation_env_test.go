@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -130,7 +132,8 @@ func (s *stage) answerQuery(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.Gen
 				ISO time.Time `json:"iso"`
 			} `json:"$gt"`
 		} `json:"lm"`
-		Sys bool `json:"sys"`
+		M   string `json:"m"`
+		Sys bool   `json:"sys"`
 	}
 	if data := cmd.GetConvMessage().GetWhere().GetData(); data != "" {
 		if err := json.Unmarshal([]byte(data), &where); err != nil {
@@ -154,13 +157,18 @@ func (s *stage) answerQuery(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.Gen
 	if where.LM != nil {
 		for id, conv := range s.convs {
 			lm, ok := conv["lm"].(map[string]any)
-			if !ok || id <= in.GT || where.Sys != (conv["sys"] == true) {
+			members, _ := conv["m"].([]string)
+			if !ok || id <= in.GT || strings.HasPrefix(id, wire.TemporaryPrefix) || where.Sys && conv["sys"] != true || where.M != "" && !slices.Contains(members, where.M) {
 				continue
 			}
 			if at, err := time.Parse(time.RFC3339Nano, lm["iso"].(string)); err == nil && at.After(where.LM.GT.ISO) {
 				found = append(found, conv)
 			}
 		}
+	}
+	slices.SortFunc(found, func(a, b map[string]any) int { return strings.Compare(a["objectId"].(string), b["objectId"].(string)) })
+	if limit := int(cmd.GetConvMessage().GetLimit()); limit > 0 && len(found) > limit {
+		found = found[:limit]
 	}
 	for _, id := range ids {
 		if conv := s.convs[id]; conv != nil {

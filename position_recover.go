@@ -16,10 +16,10 @@ func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
 	}
 	s.opened, s.tuplesDue = at, !first || s.resumed
 	if first && !s.resumed {
-		s.base, s.newest = at, at
 		s.lastPatch, s.editsHandled = at, at
 		s.lastNotif, s.notifsHandled = at, at
-		s.missedFrom = at
+		s.base, s.newest = at-1, at-1 // more may come in the same millisecond
+		s.missedFrom = s.base
 		return false
 	}
 	s.base = s.safeBase(max(s.newest, s.ownBefore))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/internal/pb"
@@ -243,5 +244,149 @@ func TestMissedInvitations(t *testing.T) {
 		}, got[4:10])
 		require.Len(t, got, 11)
 		require.Contains(t, got[10], "recovered 3 of ")
+	})
+}
+
+// Conversations that no query finds by their members are recovered as well.
+func TestRecoversOtherKinds(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("room", map[string]any{"conv_type": 2, "tr": true})
+		s.has("oldroom", map[string]any{"conv_type": 2, "tr": true})
+		s.has("joined", map[string]any{"conv_type": 3, "sys": true, "joined": true})
+		s.has("other", map[string]any{"conv_type": 3, "sys": true})
+		s.has("_tmp:held", map[string]any{"conv_type": 4, "ttl": 3600, "m": []string{"Tom", "Jerry"}})
+		s.has("_tmp:ended", map[string]any{"conv_type": 4, "ttl": 1, "m": []string{"Tom", "Jerry"}})
+		tom := s.rt.NewIMClient("Tom")
+		l := listen(tom)
+		require.NoError(t, tom.Open(t.Context()))
+		for _, id := range []string{"oldroom", "room"} {
+			room, err := tom.GetConversation(t.Context(), id)
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			s.said(id, "Jerry", "before-"+id, "before Tom came in")
+			time.Sleep(time.Second)
+			require.NoError(t, room.Join(t.Context()))
+		}
+		for _, id := range []string{"_tmp:held", "_tmp:ended"} {
+			conv, err := tom.GetConversation(t.Context(), id)
+			require.NoError(t, err)
+			conv.OnMessage(func(context.Context, *realtime.MessageEvent) {})
+		}
+		time.Sleep(time.Second)
+		s.push("Tom", "room", s.said("room", "Jerry", "seen", "seen"))
+		synctest.Wait()
+		l.take()
+
+		s.Socket().Drop()
+		time.Sleep(10 * time.Millisecond)
+		for _, id := range []string{"room", "oldroom", "joined", "other", "_tmp:held", "_tmp:ended"} {
+			s.said(id, "Jerry", "missed-"+id, "missed")
+		}
+		time.Sleep(5 * time.Second)
+		got := l.take()
+		require.ElementsMatch(t, []string{
+			"room: Jerry: missed (recovered)",
+			"joined: 1 unread, mentioned false", "joined: Jerry: missed (recovered)",
+			"_tmp:held: 1 unread, mentioned false", "_tmp:held: Jerry: missed (recovered)",
+		}, got[:5])
+		require.Len(t, got, 6)
+
+		// After half an hour the server does not bring the client back.
+		s.Refuse(503)
+		s.Socket().Drop()
+		time.Sleep(time.Minute)
+		s.said("room", "Jerry", "late", "late")
+		time.Sleep(time.Hour)
+		s.Refuse(0)
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"recovered 0 of [], failed 0"}, l.take())
+	})
+}
+
+// What a query did not find is found by the unread counts.
+func TestRecoversWhatUnreadCountsTell(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("shy", map[string]any{"conv_type": 3, "sys": true})
+		tom := s.rt.NewIMClient("Tom")
+		l := listen(tom)
+		require.NoError(t, tom.Open(t.Context()))
+		s.Socket().Drop()
+		time.Sleep(10 * time.Millisecond)
+		s.said("shy", "Jerry", "m1", "one")
+		time.Sleep(10 * time.Millisecond)
+		last := s.said("shy", "Jerry", "m2", "two")
+		tell := func() {
+			s.Socket().Send(&pb.GenericCommand{
+				Cmd: pb.CommandType_unread.Enum(), PeerId: proto.String("Tom"),
+				UnreadMessage: &pb.UnreadCommand{NotifTime: proto.Int64(time.Now().UnixMilli()), Convs: []*pb.UnreadTuple{{
+					Cid: proto.String("shy"), Unread: proto.Int32(2), Mid: last.MsgId, Timestamp: last.Timestamp, From: last.From, Data: last.Data,
+				}}},
+			})
+		}
+		s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			// Lost in the middle; what was said meanwhile waits for its turn.
+			time.Sleep(10 * time.Millisecond)
+			sock.Send(direct("Tom", "shy", s.said("shy", "Jerry", "m3", "three")))
+			sock.Drop()
+			s.On(pb.CommandType_logs, 0, s.answerLogs)
+			return nil
+		})
+		time.Sleep(1500 * time.Millisecond)
+		require.Equal(t, []string{"recovered 0 of [], failed 0"}, l.take())
+		tell()
+		time.Sleep(5 * time.Second)
+		require.Equal(t, []string{"shy: 2 unread, mentioned false", "recovered 0 of [], failed 0"}, l.take())
+		last = s.logs["shy"][2]
+		tell()
+		tell()
+		require.Equal(t, []string{
+			"shy: Jerry: one (recovered)", "shy: Jerry: two (recovered)", "shy: Jerry: three (recovered)",
+			"recovered 3 of [shy], failed 0",
+		}, l.take())
+	})
+}
+
+func TestRecoveryReportsWhatItCouldNotAsk(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		for i := range 20 {
+			s.has(fmt.Sprintf("c%02d", i), map[string]any{"m": []string{"Tom"}})
+		}
+		tom := s.rt.NewIMClient("Tom")
+		var reports []*realtime.RecoveredEvent
+		tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { reports = append(reports, e) })
+		require.NoError(t, tom.Open(t.Context()))
+		lose := func() *realtime.RecoveredEvent {
+			n := len(reports)
+			s.Socket().Drop()
+			time.Sleep(10 * time.Millisecond)
+			for i := range 20 {
+				s.said(fmt.Sprintf("c%02d", i), "Jerry", s.ID("m"), "hi")
+			}
+			time.Sleep(5 * time.Minute)
+			synctest.Wait()
+			require.Len(t, reports, n+1)
+			return reports[n]
+		}
+		s.On(pb.CommandType_conv, pb.OpType_query, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			return sock.Fail(cmd, 4310)
+		})
+		report := lose()
+		require.Zero(t, report.Messages)
+		require.Len(t, report.Failed, 1)
+		require.Empty(t, report.Failed[0].ConversationID)
+		require.ErrorIs(t, report.Failed[0].Err, realtime.ErrConversationQueryFailed)
+
+		// Nobody answers: it does not wait for each of them.
+		s.On(pb.CommandType_conv, pb.OpType_query, s.answerQuery)
+		s.On(pb.CommandType_logs, 0, func(*rttest.Socket, *pb.GenericCommand) *pb.GenericCommand { return nil })
+		began := time.Now()
+		report = lose()
+		require.Len(t, report.Failed, 20)
+		require.ErrorIs(t, report.Failed[19].Err, realtime.ErrTimeout)
+		require.Less(t, time.Since(began), 6*time.Minute)
+		s.On(pb.CommandType_logs, 0, s.answerLogs)
+		report = lose()
+		require.Equal(t, 40, report.Messages, "the others were tried again: they are not old enough to be given up")
+		require.Empty(t, report.Failed)
 	})
 }

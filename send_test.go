@@ -264,6 +264,7 @@ func TestSendWithRetry(t *testing.T) {
 			return reply
 		})
 		l := listen(tom)
+		time.Sleep(time.Second)
 		m, err := conv.Send(t.Context(), realtime.NewTextMessage("hi"), realtime.WithRetry())
 		require.NoError(t, err)
 		require.Len(t, stored, 1)
