@@ -194,7 +194,7 @@ func (e *Engine) create(ctx context.Context, a *app, by Cause, n *NewConv, ids [
 	}
 	members := make([]store.Member, len(ids))
 	for i, client := range ids {
-		members[i] = store.Member{Client: client, Joined: now}
+		members[i] = store.Member{Client: client, Joined: joinTime(now, store.Head{})}
 		b.Ops = append(b.Ops, &store.PutMember{Cid: meta.Cid, Member: members[i]})
 	}
 	// Nobody else can have it yet, and the cache loads it when it is used.

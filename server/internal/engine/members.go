@@ -170,9 +170,7 @@ func (e *Engine) add(ctx context.Context, a *app, by Cause, cid string, clients 
 	}
 	out := Outcome{Updated: c.meta.Updated, Failed: slices.Clone(refused.Failed)}
 	failed := refused.failed()
-	// Nothing that was said before somebody joined is unread to them, even if the
-	// stamps of a burst of messages run ahead of the clock.
-	joined := max(e.now(), c.head.TS)
+	joined := joinTime(e.now(), c.head)
 	var put []store.Member
 	var added []string
 	for _, client := range clients {
@@ -311,3 +309,9 @@ func (c *conv) mayRemove(by Cause, client string) wire.Code {
 	}
 	return 0
 }
+
+// joinTime is the stamp of a membership that begins now: what was said up to it
+// is not unread to the new member, what is said later is. Stamps of a burst of
+// messages run ahead of the clock, and the next message may get the stamp of
+// this very millisecond, which therefore does not belong to the past.
+func joinTime(now int64, head store.Head) int64 { return max(now-1, head.TS) }

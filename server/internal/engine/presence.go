@@ -81,7 +81,7 @@ func (e *Engine) subscribe(ctx context.Context, a *app, by Cause, cid string, cl
 			out.fail(client, wire.CodeBlockedByConv, "")
 			continue
 		case on && have[i] == nil:
-			m := store.Member{Client: client, Joined: max(e.now(), c.head.TS)}
+			m := store.Member{Client: client, Joined: joinTime(e.now(), c.head)}
 			b.Ops = append(b.Ops, &store.PutMember{Cid: cid, Member: m})
 		case !on && have[i] != nil:
 			b.Ops = append(b.Ops, &store.DropMember{Cid: cid, Client: client})
