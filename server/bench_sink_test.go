@@ -69,7 +69,7 @@ func attach(b *testing.B, srv *server.Server, wrote chan int, frames ...*pb.Gene
 		input = wstest.AppendFrame(input, true, wstest.OpBinary, payload)
 	}
 	s := &sink{input: bytes.NewReader(input), done: make(chan struct{}), wrote: wrote}
-	req := httptest.NewRequest("GET", "/", nil)
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
 	req.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
 		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Protocol": {wire.SubprotocolBinary},

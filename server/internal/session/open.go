@@ -183,7 +183,7 @@ func (lg *login) admit() *pb.GenericCommand {
 	if lg.Actor.Tag != "" {
 		displaced, err := lg.takeTag()
 		if err != nil {
-			return m.broken("login: the tag's record", err)
+			return m.broken("tag", err)
 		}
 		if displaced {
 			return closedCommand(wire.CodeSessionConflict, wire.CodeSessionConflict.Name())
@@ -195,7 +195,7 @@ func (lg *login) admit() *pb.GenericCommand {
 		if errors.As(err, &f) {
 			return refusalCommand(f)
 		}
-		return m.broken("login: the snapshot", err)
+		return m.broken("snapshot", err)
 	}
 	if !s.grant() {
 		return closedCommand(s.whyEnded())
@@ -210,9 +210,9 @@ func (lg *login) admit() *pb.GenericCommand {
 
 // broken is the answer to a failure of ours. That the server is being closed is
 // none worth a line in the log.
-func (m *Manager) broken(what string, err error) *pb.GenericCommand {
+func (m *Manager) broken(part string, err error) *pb.GenericCommand {
 	if m.ctx.Err() == nil {
-		m.cfg.Logger.Error(what, "error", err)
+		m.cfg.Logger.Error("login failed", "part", part, "error", err)
 	}
 	return errorCommand(wire.CodeInternalError, "")
 }

@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -88,7 +87,7 @@ func options() transport.Options {
 		QueueFrames:  4096,
 		ReadTimeout:  360 * time.Second,
 		LoginTimeout: 60 * time.Second,
-		Logger:       slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:       slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -7,10 +7,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -252,7 +254,7 @@ func (c *Conn) WantSilence(d time.Duration) {
 	}
 	if b, err := c.br.Peek(1); err == nil {
 		c.t.Fatalf("got a frame that begins with %x, want silence", b)
-	} else if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+	} else if !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatalf("read: %v, want silence", err)
 	}
 	if err := c.Net.SetReadDeadline(time.Time{}); err != nil {
