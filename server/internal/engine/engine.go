@@ -66,6 +66,7 @@ type app struct {
 	lane    lane
 	casts   casts
 	returns returns
+	signed  *sign.Used
 }
 
 // Error is a refusal with the protocol's code for it.
@@ -122,7 +123,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		if e.apps[a.ID] != nil {
 			return nil, fmt.Errorf("engine: app %q is there twice", a.ID)
 		}
-		ap := &app{App: a}
+		ap := &app{App: a, signed: sign.NewUsed(0)}
 		ap.cache.init(cached)
 		if err := e.loadCasts(ctx, ap); err != nil {
 			return nil, fmt.Errorf("engine: load broadcasts: %w", err)
@@ -221,16 +222,28 @@ type failure struct {
 func (f *failure) Error() string   { return f.refusal.Error() }
 func (f *failure) Unwrap() []error { return []error{f.refusal, f.cause} }
 
-// verify checks a signature, if the app asks for one here and the caller is a
-// client.
+// verify checks a signature, if the app asks for one here, and uses it up: the
+// same one allows nothing twice. An administrator needs none, but one that is
+// shown has to be right.
 func (e *Engine) verify(a *app, by Cause, needed bool, code wire.Code, s sign.Signature, text func() sign.Text) error {
-	if !needed || by.Admin {
+	if !needed || by.Admin && s == (sign.Signature{}) {
 		return nil
 	}
-	if err := text().Verify(a.MasterKey, s, time.UnixMilli(e.now())); err != nil {
+	if err := a.signed.Accept(text(), a.MasterKey, s, time.UnixMilli(e.now())); err != nil {
 		return refuse(code, err.Error())
 	}
 	return nil
+}
+
+// VerifyLogin checks the signature of a login as this client and uses it up, as
+// verify does. A login with a session token needs none.
+func (e *Engine) VerifyLogin(settings *limit.App, client string, timestamp int64, nonce, signature string) error {
+	a, err := e.app(settings.ID)
+	if err != nil {
+		return err
+	}
+	s := sign.Signature{Timestamp: timestamp, Nonce: nonce, Value: signature}
+	return a.signed.Accept(sign.Login(a.ID, client), a.MasterKey, s, time.UnixMilli(e.now()))
 }
 
 // Kick closes all sessions of a client and returns how many there were. The

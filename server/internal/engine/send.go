@@ -198,28 +198,20 @@ func (e *Engine) append(ctx context.Context, c *conv, view string, m *store.Mess
 		c.retire()
 		return errStale
 	}
-	c.retire() // whatever was written, the cache does not know it
-	if errors.Is(err, store.ErrInDoubt) {
-		return e.resolve(ctx, c, view, m, token, err)
+	if errors.Is(err, store.ErrInDoubt) && e.isStored(ctx, c, view, m) {
+		return nil
 	}
+	c.retire() // whatever was written, the cache does not know it
 	return e.broken(wire.CodeInternalError, "store message", err)
 }
 
-// resolve finds out what became of a message whose commit has no known outcome:
-// the sender must neither be told of a message that is not there, nor be made
-// to store it twice. What was stored but not pushed reaches the others as unread
-// or history.
-func (e *Engine) resolve(ctx context.Context, c *conv, view string, m *store.Message, token string, cause error) error {
-	ctx = context.WithoutCancel(ctx)
-	if token != "" {
-		s, ok, err := e.store.Sent(ctx, store.SendKey{App: c.app.ID, Client: m.From, Cid: c.cid, Token: token})
-		if err == nil && ok && s.End > e.now() {
-			return &store.SentError{Mid: s.Mid, TS: s.TS}
-		}
-	} else if found, err := e.store.FindMessage(ctx, c.log(view), m.Pos()); err == nil && found != nil {
-		return &store.SentError{Mid: found.Mid, TS: found.TS}
-	}
-	return e.broken(wire.CodeInternalError, "store message", cause)
+// isStored finds out what became of a message whose commit has no known outcome:
+// the sender must neither be told of a message that is not there, nor be made to
+// store it twice. If that cannot be found out now, a retry with the same token
+// will.
+func (e *Engine) isStored(ctx context.Context, c *conv, view string, m *store.Message) bool {
+	found, err := e.store.FindMessage(context.WithoutCancel(ctx), c.log(view), m.Pos())
+	return err == nil && found != nil
 }
 
 // class says how badly a message is wanted by slow receivers.
