@@ -104,14 +104,14 @@ func (c *Conn) End() {
 	}
 }
 
-// drain tells the client to go elsewhere, and closes the connection once no command is in
-// flight.
+// drain tells the client to go elsewhere, and closes the connection once no
+// command is in flight. What a client sends after it has read that does not
+// begin.
 func (c *Conn) drain() {
-	c.Push(nil, c.srv.goaway, fanout.ClassReply, Hold{})
+	c.inflight.Add(1) // so that the close does not come before the goaway
 	c.markDrained()
-	if c.inflight.Load() == 0 {
-		c.drained()
-	}
+	c.Push(nil, c.srv.goaway, fanout.ClassReply, Hold{})
+	c.End()
 }
 
 func (c *Conn) markDrained() { c.draining.Store(true) }
