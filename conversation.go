@@ -97,7 +97,11 @@ func (c *Conversation) Name() string { return c.snapshot().name }
 func (c *Conversation) Creator() string { return c.snapshot().creator }
 
 // Kind returns which of the four kinds it is.
-func (c *Conversation) Kind() Kind { return c.snapshot().kind }
+func (c *Conversation) Kind() Kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.kind
+}
 
 // Members returns the ids of the members of a normal or temporary
 // conversation. It is empty for the other kinds, and after a compact query.

@@ -69,14 +69,15 @@ func withReceipts(s *convState) *Error {
 
 // allowed checks a rule.
 func (c *Conversation) allowed(r rule) error {
-	s := c.snapshot()
-	if s.expired() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.expired() {
 		return expired()
 	}
-	if !s.sure {
+	if !c.state.sure {
 		return nil
 	}
-	if err := r(&s); err != nil {
+	if err := r(&c.state); err != nil {
 		return err
 	}
 	return nil

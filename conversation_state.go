@@ -34,7 +34,7 @@ type convState struct {
 	deliveredAt, readUpToAt time.Time
 }
 
-func (s convState) expired() bool {
+func (s *convState) expired() bool {
 	return s.kind == KindTemporary && !s.expiredAt.IsZero() && !time.Now().Before(s.expiredAt)
 }
 
