@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // payload is a content as it goes over the wire.
@@ -49,6 +50,9 @@ func encodeContent(c Content) (payload, error) {
 	case *BinaryMessage:
 		return payload{data: c.Data, binary: true}, nil
 	case *RawMessage:
+		if !utf8.ValidString(c.Data) {
+			return payload{}, invalidArgument("the text is not UTF-8: some receivers could not decode the frame")
+		}
 		return payload{text: c.Data}, nil
 	case *TextMessage:
 		if len(c.Attributes) == 0 {
@@ -80,7 +84,7 @@ func encodeTyped(c Content) (string, error) {
 	}
 	out, err := marshalJSON(c)
 	if err != nil {
-		return "", fmt.Errorf("realtime: encode %T: %w", c, err)
+		return "", invalidArgument("encode %T: %w", c, err)
 	}
 	body := string(out)
 	head, ok := scanContent(body)
