@@ -99,7 +99,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	}
 	n, err := p.r.Read(b)
 	p.sent += int64(n)
-	if p.report != nil && (n > 0 || err == io.EOF) {
+	if p.report != nil && (n > 0 || err == io.EOF && p.sent == 0) {
 		p.report(p.sent)
 	}
 	return n, err

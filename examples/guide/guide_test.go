@@ -154,7 +154,7 @@ func TestGuide(t *testing.T) {
 
 	t.Run("the six connection events in order", func(t *testing.T) {
 		var order []string
-		for _, event := range story.part("Act 5", "Summary").heard("Tom") {
+		for _, event := range story.part("Act 5", "Act 6").heard("Tom") {
 			if name := strings.Fields(event)[0]; slices.Index(connectionEvents(), name) >= 0 {
 				// However many retries the tunnel took, they alternate.
 				if name == eventRetry && len(order) > 2 && order[len(order)-2] == eventRetry {
@@ -169,9 +169,27 @@ func TestGuide(t *testing.T) {
 			eventDisconnect, eventOffline, // paused
 			eventOnline, eventSchedule, eventRetry, eventReconnect, // resumed
 		}, order)
-		network := story.part("Act 5", "Summary")
+		network := story.part("Act 5", "Act 6")
 		assert.Contains(t, network.heard("Tom"), "MESSAGE William: "+tunnel+" (missed while away)")
 		assert.Contains(t, network.heard("William"), "MESSAGE Tom: "+back)
+	})
+
+	t.Run("after sending", func(t *testing.T) {
+		part := story.part("Tom writes to William", "Tom sends Jerry a picture")
+		assert.Contains(t, part.heard("William"), "MESSAGE Tom: "+oops)
+		assert.Len(t, part.match(`^    William has \d+ unread, mentioned: true\.$`), 1)
+		assert.Contains(t, part.heard("Tom"), eventRead+" William has read")
+		assert.Len(t, part.match(`^    William has 0 unread\.$`), 1)
+		assert.Contains(t, part.heard("William"), eventEdit+" Tom: "+corrected)
+		assert.Contains(t, part.heard("William"), eventCount+` 1 unread in "Tom & Jerry", the last one: (taken back)`)
+		for _, event := range part.heard("William") {
+			assert.NotContains(t, event, regretted)
+		}
+	})
+
+	t.Run("a picture arrives as it was sent", func(t *testing.T) {
+		part := story.part("Tom sends Jerry a picture", "Summary")
+		assert.Len(t, part.match(`^    Jerry fetches it: \d+ bytes of image/png, the same as Tom's\.$`), 1)
 	})
 
 	t.Run("the last line sums up", func(t *testing.T) {

@@ -12,6 +12,9 @@
 //	act3_conversations.go  the list of recent conversations, and a search
 //	act4_history.go        the last messages, then all of them page by page
 //	act5_network.go        the network is cut and comes back
+//	act6_kinds.go          a chat room, a temporary and a service conversation
+//	act7_care.go           mentions, receipts, unread messages, edits and recalls
+//	act8_image.go          a picture is uploaded, sent, received and fetched
 //
 // stage.go has the server and the network of each phone, people.go the four
 // people, diary.go who heard what, and story.go puts the acts in order.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/server"
+	"github.com/leanrtm/realtime/typedmessages"
 )
 
 // The app of the story. Outside an example the keys come from the outside.
@@ -65,7 +66,9 @@ func (st *stage) options(phone *network) realtime.Options {
 		AppID:  appID,
 		AppKey: appKey,
 		Server: st.url,
-		Dial:   phone.dial,
+		// Pictures and other files are messages of this plugin.
+		Plugins: []realtime.Plugin{typedmessages.Plugin()},
+		Dial:    phone.dial,
 		// A program would keep the default, which begins with a second.
 		Backoff: func(int) time.Duration { return 20 * time.Millisecond },
 	}

@@ -48,6 +48,8 @@ func acts() []act {
 		{"Conversations", (*story).conversations},
 		{"History", (*story).history},
 		{"The network", (*story).network},
+		{"After sending", (*story).care},
+		{"A picture", (*story).picture},
 	}
 }
 
