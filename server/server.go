@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/leanrtm/realtime/server/internal/command"
 	"github.com/leanrtm/realtime/server/internal/engine"
@@ -16,7 +15,6 @@ import (
 	"github.com/leanrtm/realtime/server/internal/id"
 	"github.com/leanrtm/realtime/server/internal/limit"
 	"github.com/leanrtm/realtime/server/internal/session"
-	"github.com/leanrtm/realtime/server/internal/sign"
 	"github.com/leanrtm/realtime/server/internal/token"
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
@@ -88,7 +86,7 @@ func New(o Options) (*Server, error) {
 	})
 	if err != nil {
 		s.cancel()
-		err = errors.Join(fmt.Errorf("server: %w", err), s.store.Close())
+		err = errors.Join(fmt.Errorf("server: %w", err), s.closeStore())
 		if s.filesDir != nil {
 			err = errors.Join(err, s.filesDir.Close())
 		}
@@ -110,7 +108,7 @@ func New(o Options) (*Server, error) {
 		Dispatch:    command.New(s.engine).Handle,
 		Slow:        command.Slow,
 		Snapshot:    s.engine.Login,
-		VerifyLogin: verifyLogin,
+		VerifyLogin: s.engine.VerifyLogin,
 		Opened:      s.engine.Opened,
 		Ended:       s.engine.Ended,
 	})
@@ -129,12 +127,6 @@ func New(o Options) (*Server, error) {
 	s.files = file.New(file.Options{Store: s.store, Blobs: blobs, NewID: ids.Conv, MaxSize: o.MaxFileSize})
 	s.mux = s.routes()
 	return s, nil
-}
-
-func verifyLogin(app *limit.App, client string, timestamp int64, nonce, signature string) error {
-	return sign.Login(app.ID, client).Verify(app.MasterKey, sign.Signature{
-		Timestamp: timestamp, Nonce: nonce, Value: signature,
-	}, time.Now())
 }
 
 // keyBytes is the length of a key that the server makes itself.

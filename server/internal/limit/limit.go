@@ -17,7 +17,10 @@ type App struct {
 	MasterKey string // for administration, and to check signatures
 
 	// What must carry a signature of the app's own back end. They need a
-	// MasterKey. Off by default: then signatures are not looked at.
+	// MasterKey. Off by default: then signatures are not looked at. A signature
+	// is valid for six hours around its time and works once, also if what it is
+	// for fails; the next attempt needs another one, with a new nonce. What was
+	// used is remembered in the memory of the process.
 	VerifyLogin        bool // session/open and refresh
 	VerifyConversation bool // create, add, remove
 	VerifyBlacklist    bool // block, unblock

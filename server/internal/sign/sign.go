@@ -3,8 +3,9 @@
 //
 // A signature is the hex HMAC-SHA1 of a text, keyed with the app's master key.
 // The text names who may do what and when: its fields are joined by colons,
-// and a list of ids is sorted by bytes first. Everything here is pure and safe
-// for concurrent use; neither key nor signature appears in an error.
+// and a list of ids is sorted by bytes first. A [Text] is checked without any
+// state; [Used] remembers what was accepted, so that each signature works once.
+// Neither key nor signature appears in an error.
 package sign
 
 import (
@@ -92,12 +93,19 @@ func History(app, client, conv string) Text {
 // Sign returns the signature of the text at a time in milliseconds, in lower
 // case hex.
 func (t Text) Sign(masterKey string, timestamp int64, nonce string) Signature {
-	first, second := strconv.FormatInt(timestamp, 10), nonce
+	first, second := t.order(timestamp, nonce)
+	sum := mac(masterKey, t.head+first+":"+second+t.tail)
+	return Signature{Timestamp: timestamp, Nonce: nonce, Value: hex.EncodeToString(sum)}
+}
+
+// order is how time and nonce stand in the text. That of history has them the
+// other way round.
+func (t Text) order(timestamp int64, nonce string) (first, second string) {
+	first, second = strconv.FormatInt(timestamp, 10), nonce
 	if t.history {
 		first, second = second, first
 	}
-	sum := mac(masterKey, t.head+first+":"+second+t.tail)
-	return Signature{Timestamp: timestamp, Nonce: nonce, Value: hex.EncodeToString(sum)}
+	return first, second
 }
 
 // Verify checks s at the time now. The case of the hex digits does not matter.
@@ -112,13 +120,15 @@ func (t Text) Verify(masterKey string, s Signature, now time.Time) error {
 	if err != nil {
 		return ErrWrong
 	}
-	ts := strconv.FormatInt(s.Timestamp, 10)
-	if subtle.ConstantTimeCompare(got, mac(masterKey, t.head+ts+":"+s.Nonce+t.tail)) == 1 {
+	first, second := t.order(s.Timestamp, s.Nonce)
+	if subtle.ConstantTimeCompare(got, mac(masterKey, t.head+first+":"+second+t.tail)) == 1 {
 		return nil
 	}
-	// Documentation and demos disagree on the order, and only for history.
-	if t.history &&
-		subtle.ConstantTimeCompare(got, mac(masterKey, t.head+s.Nonce+":"+ts+t.tail)) == 1 {
+	// Documentation and demos disagree on the order, and only for history. A nonce
+	// that could be a time is taken in the documented order alone, or whoever has
+	// a signature could exchange the two and have another one.
+	if t.history && !timeLike(s.Nonce) &&
+		subtle.ConstantTimeCompare(got, mac(masterKey, t.head+second+":"+first+t.tail)) == 1 {
 		return nil
 	}
 	return ErrWrong
@@ -132,12 +142,24 @@ func fresh(timestamp int64, now time.Time) bool {
 	if timestamp <= 0 {
 		return false
 	}
-	at := time.UnixMilli(timestamp)
-	if timestamp < secondsBelow {
-		at = time.Unix(timestamp, 0)
-	}
+	at := time.UnixMilli(millis(timestamp))
 	// Compared as instants: the difference of far apart times would overflow.
 	return !at.Before(now.Add(-Lifetime)) && !at.After(now.Add(Lifetime))
+}
+
+// millis is a timestamp in milliseconds.
+func millis(timestamp int64) int64 {
+	if timestamp < secondsBelow {
+		return timestamp * 1000
+	}
+	return timestamp
+}
+
+// timeLike tells whether a nonce can be read as a time after 1973, in whatever
+// unit.
+func timeLike(nonce string) bool {
+	n, err := strconv.ParseInt(nonce, 10, 64)
+	return err == nil && n >= secondsBelow/1000
 }
 
 func mac(key, text string) []byte {
