@@ -136,9 +136,9 @@ func copyContent(c Content, p payload) (Content, error) {
 		return NewBinaryMessage(p.data), nil
 	}
 	out := reflect.New(reflect.TypeOf(c).Elem()).Interface().(Content)
-	if partial, err := decodeTyped(p.text, out); err != nil && !partial {
+	partial, err := decodeTyped(p.text, out)
+	if err != nil && !partial {
 		return NewRawMessage(p.text), err
-	} else {
-		return out, err
 	}
+	return out, err
 }

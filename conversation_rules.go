@@ -7,35 +7,35 @@ import "errors"
 // sent. Where the kind is not known for sure, the server decides.
 
 // rule tells why an operation is impossible; nil: it is possible.
-type rule func(s *convState) *Error
+type rule func(s *convState) error
 
 // anyKind allows all kinds, as long as they exist.
-func anyKind(*convState) *Error { return nil }
+func anyKind(*convState) error { return nil }
 
 // notTemporary allows all that can be changed: temporary conversations
 // stay as they were made.
-func notTemporary(s *convState) *Error {
+func notTemporary(s *convState) error {
 	if s.kind == KindTemporary {
 		return newError(ErrConversationReadOnly, "a temporary conversation cannot be changed")
 	}
 	return nil
 }
 
-func normalOnly(s *convState) *Error {
+func normalOnly(s *convState) error {
 	if s.kind != KindNormal {
 		return newError(ErrNormalConversationRequired, "not for a conversation of kind "+s.kind.String())
 	}
 	return nil
 }
 
-func serviceOnly(s *convState) *Error {
+func serviceOnly(s *convState) error {
 	if s.kind != KindService {
 		return newError(ErrSystemConversationRequired, "not for a conversation of kind "+s.kind.String())
 	}
 	return nil
 }
 
-func chatRoomOnly(s *convState) *Error {
+func chatRoomOnly(s *convState) error {
 	if s.kind != KindChatRoom {
 		return newError(ErrTransientConversationRequired, "not for a conversation of kind "+s.kind.String())
 	}
@@ -43,7 +43,7 @@ func chatRoomOnly(s *convState) *Error {
 }
 
 // membersChange allows to add and remove others.
-func membersChange(s *convState) *Error {
+func membersChange(s *convState) error {
 	if err := notTemporary(s); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func membersChange(s *convState) *Error {
 }
 
 // attributesChange allows to save attributes.
-func attributesChange(s *convState) *Error {
+func attributesChange(s *convState) error {
 	if s.kind == KindService {
 		return newError(ErrConversationReadOnly, "clients cannot change a service conversation")
 	}
@@ -60,7 +60,7 @@ func attributesChange(s *convState) *Error {
 
 // withReceipts allows what has messages that others receive and read one by
 // one.
-func withReceipts(s *convState) *Error {
+func withReceipts(s *convState) error {
 	if s.kind == KindTemporary {
 		return nil
 	}
@@ -77,10 +77,7 @@ func (c *Conversation) allowed(r rule) error {
 	if !c.state.sure {
 		return nil
 	}
-	if err := r(&c.state); err != nil {
-		return err
-	}
-	return nil
+	return r(&c.state)
 }
 
 func expired() *Error { return newError(ErrTemporaryConversationExpired, "") }

@@ -197,18 +197,13 @@ func (f *fields) time(key string) time.Time {
 	if !f.has(key) {
 		return time.Time{}
 	}
-	raw := f.object[key]
-	switch {
-	case raw[0] == '"' || raw[0] == '{':
-		iso := ""
-		if raw[0] == '{' {
-			var date wireDate
-			f.read(key, &date)
-			iso = date.ISO
-		} else {
-			iso = f.string(key)
-		}
-		return f.iso(key, iso)
+	switch f.object[key][0] {
+	case '{':
+		var date wireDate
+		f.read(key, &date)
+		return f.iso(key, date.ISO)
+	case '"':
+		return f.iso(key, f.string(key))
 	}
 	return fromMillis(f.int(key))
 }

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -63,7 +64,7 @@ func (c *Conversation) Unsubscribe(ctx context.Context) error {
 
 func (c *Conversation) changeSelf(ctx context.Context, r rule, action SignAction) error {
 	at, err := c.changeMembers(ctx, r, action, []string{c.client.ID()})
-	if partial, ok := err.(*PartialError); ok && len(partial.Failures) > 0 {
+	if partial := (*PartialError)(nil); errors.As(err, &partial) {
 		return partial.Failures[0].Err // there is but one id
 	}
 	if err == nil && c.Kind() == KindChatRoom {

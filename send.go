@@ -217,7 +217,7 @@ func (s *sending) accepted(ack *pb.AckCommand) *Message {
 	if s.opts.has(sendReceipt) {
 		c.sync.waitReceipt(m, s.opts.token)
 	}
-	if c.observed(s.conv) {
+	if c.observed() {
 		c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token})
 	}
 	return m
@@ -239,7 +239,7 @@ func (s *sending) newMessage(status MessageStatus) *Message {
 // status tells listeners of a message that is not accepted.
 func (s *sending) status(status MessageStatus, err error) {
 	c := s.conv.client
-	if !c.observed(s.conv) {
+	if !c.observed() {
 		return
 	}
 	m := s.newMessage(status)
@@ -248,7 +248,7 @@ func (s *sending) status(status MessageStatus, err error) {
 	c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token, Err: err})
 }
 
-// observed reports whether anybody could hear an event of conv.
-func (c *IMClient) observed(conv *Conversation) bool {
+// observed reports whether anybody could hear an event.
+func (c *IMClient) observed() bool {
 	return c.listened.Load() || c.streams.Len() > 0
 }
