@@ -92,14 +92,17 @@
 //
 // # Files
 //
-//	options.go, realtime.go     Options, New, the connection and its states
-//	client*.go, session*.go     IMClient: options, open and close, sessions, commands
-//	conversation.go, members.go Conversation of four kinds, members, roles
-//	message.go, content*.go     Message and Content, message types
-//	send*.go, receipt*.go       sending, receipts, read marks
-//	query.go, iterator.go       conversations and history
-//	events*.go, dispatch.go     events, OnX methods, streams, and how they run
-//	errors*.go                  Error, codes, SafeToRetry
-//	plugin.go, signer.go        extension points
-//	rest.go                     requests over HTTP
+//	options.go, realtime*.go       Options, New, the connection and its states
+//	client*.go, session*.go        IMClient: options, open and close, sessions, commands
+//	conversation*.go, members*.go  Conversation of four kinds, members, roles
+//	message.go, content*.go        Message and Content, message types
+//	send*.go                       sending, editing, recalling
+//	push*.go, receipt*.go          what the server tells; acknowledgements, read marks
+//	position*.go, recovery*.go     what has been delivered, and what was missed
+//	query*.go, iterator.go         finding conversations, reading history
+//	events*.go, dispatch.go        events, OnX methods, streams, and how they run
+//	errors*.go                     Error, codes, SafeToRetry
+//	plugin.go, signer.go           extension points
+//	json*.go, attributes.go        stored forms
+//	rest.go                        requests over HTTP
 package realtime
