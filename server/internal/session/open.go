@@ -49,18 +49,24 @@ func (l *link) open(r *request) {
 		l.m.cfg.Registry.end(old, fanout.EndSuperseded, 0, "")
 	}
 	l.m.cfg.Registry.add(lg.s)
+	if failure := lg.admitOrRemove(); failure != nil {
+		r.reply(failure)
+	}
+}
+
+// admitOrRemove is admit, and takes the session out again unless it was let in,
+// also when the engine panics.
+func (lg *login) admitOrRemove() (failure *pb.GenericCommand) {
 	admitted := false
-	defer func() { // also when the engine panics
+	defer func() {
 		if !admitted {
-			l.m.cfg.Registry.remove(lg.s, 0, "")
-			l.forget(lg.s)
+			lg.link.m.cfg.Registry.remove(lg.s, 0, "")
+			lg.link.forget(lg.s)
 		}
 	}()
-	if failure := lg.admit(); failure != nil {
-		r.reply(failure)
-		return
-	}
-	admitted = true
+	failure = lg.admit()
+	admitted = failure == nil
+	return failure
 }
 
 // identify finds app and client, or refuses for good.
