@@ -50,6 +50,18 @@ func (c *IMClient) forgetToken(value string) {
 	}
 }
 
+// outdateToken makes a token that the server refused expire now, so that it
+// serves only to get a new one.
+func (c *IMClient) outdateToken(value string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token != nil && c.token.value == value {
+		old := *c.token
+		old.expires = time.Now()
+		c.token = &old
+	}
+}
+
 // currentToken returns the token and whether it is valid still.
 func (c *IMClient) currentToken() (t sessionToken, valid bool) {
 	c.mu.Lock()

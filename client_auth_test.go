@@ -20,9 +20,17 @@ import (
 // withMemberInfo has the server answer questions about roles, which need a
 // session token, and say which token they came with.
 func (w *world) withMemberInfo() {
-	w.peer.HandleHTTP("GET /1.1/classes/_ConversationMemberInfo", func(rw http.ResponseWriter, r *http.Request) {
-		w.say("token %q", r.Header.Get("X-LC-IM-Session-Token"))
+	w.withMemberInfoBy(func(rw http.ResponseWriter, _ string) {
 		_, _ = rw.Write([]byte(`{"results":[]}`))
+	})
+}
+
+// withMemberInfoBy is withMemberInfo with other answers.
+func (w *world) withMemberInfoBy(answer func(rw http.ResponseWriter, token string)) {
+	w.peer.HandleHTTP("GET /1.1/classes/_ConversationMemberInfo", func(rw http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("X-LC-IM-Session-Token")
+		w.say("token %q", token)
+		answer(rw, token)
 	})
 	w.peer.On(pb.CommandType_conv, pb.OpType_query, func(s *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
 		reply := w.peer.Usual(s, cmd)
@@ -73,6 +81,39 @@ func TestSessionTokenIsRefreshedForREST(t *testing.T) {
 		opens := w.received(pb.CommandType_session, pb.OpType_open)
 		require.Equal(t, "token1", opens[len(opens)-1].GetSessionMessage().GetSt())
 	})
+}
+
+// The server forgets tokens before their time when it starts anew with another
+// key. It says so in one of two ways.
+func TestRefusedTokenIsReplacedForREST(t *testing.T) {
+	for name, refusal := range map[string]string{
+		"code":   `{"code":4112,"error":"SESSION_TOKEN_EXPIRED"}`,
+		"status": `{"code":401,"error":"Unauthorized."}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				known := "token1"
+				w.withMemberInfoBy(func(rw http.ResponseWriter, token string) {
+					if token != known {
+						rw.WriteHeader(http.StatusUnauthorized)
+						_, _ = rw.Write([]byte(refusal))
+						return
+					}
+					_, _ = rw.Write([]byte(`{"results":[]}`))
+				})
+				tom := w.open("Tom")
+				require.NoError(t, askRoles(t.Context(), tom))
+				w.expect(`token "token-of-Tom"`, `token "token1"`)
+				refreshes := w.received(pb.CommandType_session, pb.OpType_refresh)
+				require.Len(t, refreshes, 1)
+				require.Equal(t, "token-of-Tom", refreshes[0].GetSessionMessage().GetSt())
+
+				known = "none" // it is tried once only
+				require.ErrorContains(t, askRoles(t.Context(), tom), "401")
+				w.expect(`token "token1"`, `token "token2"`)
+			})
+		})
+	}
 }
 
 func TestRefreshIsRefused(t *testing.T) {

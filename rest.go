@@ -218,7 +218,9 @@ func restError(status int, body []byte) *Error {
 	return e
 }
 
-// rest sends a REST request as this client.
+// rest sends a REST request as this client. When the server no longer knows
+// the token, which may be long before its time, it is asked for a new one and
+// gets the request again: it has not executed the first.
 func (c *IMClient) rest(ctx context.Context, call restCall) error {
 	token, err := c.restToken(ctx)
 	if err != nil {
@@ -226,10 +228,23 @@ func (c *IMClient) rest(ctx context.Context, call restCall) error {
 	}
 	call.token = token
 	err = c.rt.rest(ctx, call)
-	if errors.Is(err, ErrSessionTokenExpired) {
-		c.forgetToken(token)
+	if token == "" || !tokenRefused(err) {
+		return err
 	}
-	return err
+	c.outdateToken(token)
+	fresh, refreshErr := c.restToken(ctx)
+	if refreshErr != nil || fresh == "" {
+		return err
+	}
+	call.token = fresh
+	return c.rt.rest(ctx, call)
+}
+
+// tokenRefused reports whether a REST request failed for want of a valid token.
+func tokenRefused(err error) bool {
+	refusal := (*Error)(nil)
+	return errors.As(err, &refusal) &&
+		(refusal.Code == ErrSessionTokenExpired || refusal.HTTPStatus == http.StatusUnauthorized)
 }
 
 // signAsUser has the server sign the login of a built-in user. If the client
