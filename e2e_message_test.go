@@ -305,7 +305,7 @@ func TestE2EEditAndRecall(t *testing.T) {
 	play(t, []string{"Tom", "Jerry"}, func(t *testing.T, s *story) {
 		conv := s.conversation("Tom", "Jerry")
 		jerrys := s.as("Jerry", conv)
-		sent := mustSend(t, conv, "teh cat")
+		sent := mustSend(t, conv, "a cat")
 		s.happened()
 		time.Sleep(time.Minute)
 
@@ -314,7 +314,7 @@ func TestE2EEditAndRecall(t *testing.T) {
 		require.Equal(t, sent.ID, edited.ID)
 		require.True(t, sent.Timestamp.Equal(edited.Timestamp))
 		require.True(t, edited.UpdatedAt.After(edited.Timestamp))
-		require.Equal(t, "teh cat", sent.Text(), "a message is a snapshot")
+		require.Equal(t, "a cat", sent.Text(), "a message is a snapshot")
 		require.Equal(t, map[string][]string{"Jerry": {"Tom edited: the cat"}}, s.happened())
 		require.Equal(t, "the cat", jerrys.LastMessage().Text())
 		require.Equal(t, []string{"Jerry"}, jerrys.LastMessage().MentionList)

@@ -320,7 +320,7 @@ func TestFaultsThatCannotHappenFailTheTest(t *testing.T) {
 		fault realtimetest.Fault
 		want  string
 	}{
-		"unknown name":        {realtimetest.Fault{Command: "conv/strat", Do: drop}, "no command of this name"},
+		"unknown name":        {realtimetest.Fault{Command: "conv/begin", Do: drop}, "no command of this name"},
 		"half a name":         {realtimetest.Fault{Command: "conv", Do: drop}, "no command of this name"},
 		"no action":           {realtimetest.Fault{Command: "direct"}, "no action"},
 		"negative skip":       {realtimetest.Fault{Skip: -1, Do: drop}, "count from 0"},

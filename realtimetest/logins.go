@@ -28,6 +28,7 @@ func (l *logins) opened(id, tag, token string) {
 	}
 	if token != "" {
 		l.tokens[id] = append(l.tokens[id], token)
+		delete(l.over, token) // two tokens of one moment may be the same
 	}
 }
 

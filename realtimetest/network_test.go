@@ -126,6 +126,29 @@ func TestExpireTokens(t *testing.T) {
 	})
 }
 
+// The client gets a new token for its next REST request.
+func TestExpireTokensConcernsREST(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := realtimetest.NewServer(t)
+		conv := talk(t, s.Client("Tom"), "Jerry")
+		refreshes := func() (n int) {
+			for _, c := range s.Commands() {
+				if c.Name == "session/refresh" {
+					n++
+				}
+			}
+			return n
+		}
+		_, err := conv.GetAllMemberInfo(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, refreshes())
+		s.ExpireTokens("Tom")
+		_, err = conv.GetAllMemberInfo(t.Context(), realtime.WithoutCache())
+		require.NoError(t, err)
+		require.Equal(t, 1, refreshes())
+	})
+}
+
 func TestBlackholeAnswersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := realtimetest.NewServer(t)
