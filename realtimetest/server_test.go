@@ -1,6 +1,8 @@
 package realtimetest_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -207,6 +209,25 @@ func TestHandlerServesTheOutside(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusBadGateway, resp.StatusCode)
 	})
+}
+
+// Who comes over TLS is told to stay on TLS.
+func TestHandlerBehindTLS(t *testing.T) {
+	s := realtimetest.NewServer(t)
+	outside := httptest.NewTLSServer(s.Handler())
+	defer outside.Close()
+	defer outside.CloseClientConnections()
+	o := s.Options()
+	o.Server, o.Dial, o.NoSSL = outside.URL, nil, false
+	roots := x509.NewCertPool()
+	roots.AddCert(outside.Certificate())
+	o.TLSConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	rt, err := realtime.New(o)
+	require.NoError(t, err)
+	defer rt.Close(t.Context())
+	tom, err := rt.CreateIMClient(t.Context(), "Tom")
+	require.NoError(t, err)
+	require.NoError(t, say(t, talk(t, tom, "Jerry"), "secretly"))
 }
 
 func TestCloseIsFinalAndIdempotent(t *testing.T) {
