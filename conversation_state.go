@@ -19,6 +19,7 @@ type convState struct {
 	uniqueID string
 	unique   bool
 	members  []string
+	complete bool // members are known; a compact query does not tell them
 	mutedBy  []string
 	muted    bool // by this client, where mutedBy does not tell
 	attrs    attributes
@@ -89,7 +90,7 @@ func (s *convState) merge(data *convData) {
 	}
 	s.unique = s.unique || data.unique
 	if data.hasMembers && !stale(s.membersAt, data.updatedAt) {
-		s.members, s.membersAt = data.members, data.updatedAt
+		s.members, s.complete, s.membersAt = data.members, true, data.updatedAt
 	}
 	if data.hasMutedBy {
 		s.mutedBy = data.mutedBy
@@ -125,8 +126,10 @@ func (s *convState) sawMessage(m *Message) {
 	s.lastMessageAt = latest(s.lastMessageAt, m.Timestamp)
 }
 
-// hasMembers reports whether the members of this kind are known one by one.
-func (s *convState) hasMembers() bool { return s.kind == KindNormal || s.kind == KindTemporary }
+// hasMembers reports whether there is a list of members to be kept up to date.
+func (s *convState) hasMembers() bool {
+	return s.complete && (s.kind == KindNormal || s.kind == KindTemporary)
+}
 
 // joined adds members, at the server's time at; zero: not told.
 func (s *convState) joined(ids []string, at time.Time) {

@@ -491,3 +491,50 @@ func TestFind(t *testing.T) {
 		require.JSONEq(t, `{"m":"Tom"}`, asked[len(asked)-1].GetWhere().GetData())
 	})
 }
+
+// What any member can store must not hide the conversations of others.
+func TestDamagedConversations(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		tom := s.open("Tom")
+		s.On(pb.CommandType_conv, pb.OpType_query, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			reply := sock.Reply(cmd, pb.CommandType_conv, pb.OpType_results)
+			reply.ConvMessage = &pb.ConvCommand{Results: &pb.JsonObjectMessage{Data: proto.String(
+				`[{"objectId":"a","name":5,"m":"Tom","lm":"yesterday","x":1,"c":"Jerry"},{"name":"nobody"},{"objectId":"b","name":"fine"}]`,
+			)}}
+			return reply
+		})
+		convs, err := tom.Query().Find(t.Context())
+		require.NoError(t, err)
+		require.Len(t, convs, 2)
+		require.Equal(t, realtime.ConversationInfo{
+			ID: "a", Creator: "Jerry", Kind: realtime.KindNormal, Attributes: map[string]any{"x": 1.0},
+		}, convs[0].Info())
+		require.Equal(t, "fine", convs[1].Name())
+
+		s.On(pb.CommandType_conv, pb.OpType_query, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			reply := sock.Reply(cmd, pb.CommandType_conv, pb.OpType_results)
+			reply.ConvMessage = &pb.ConvCommand{Results: &pb.JsonObjectMessage{Data: proto.String(`{"a":1}`)}}
+			return reply
+		})
+		_, err = tom.Query().Find(t.Context())
+		require.Error(t, err)
+	})
+}
+
+// Members that were never told stay unknown, whoever comes and goes.
+func TestMembersOfCompactConversation(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("a", map[string]any{"name": "big"})
+		tom := s.open("Tom")
+		conv, err := tom.GetConversation(t.Context(), "a")
+		require.NoError(t, err)
+		s.pushed(pb.OpType_members_joined, &pb.ConvCommand{Cid: proto.String("a"), M: []string{"Mary"}})
+		synctest.Wait()
+		require.NoError(t, conv.Add(t.Context(), "Ann"))
+		require.Empty(t, conv.Members())
+		s.has("a", map[string]any{"m": []string{"Tom", "Mary"}, "updatedAt": iso(time.Now())})
+		require.NoError(t, conv.Fetch(t.Context()))
+		require.NoError(t, conv.Add(t.Context(), "Bob"))
+		require.Equal(t, []string{"Tom", "Mary", "Bob"}, conv.Members())
+	})
+}

@@ -3,7 +3,9 @@ package realtime
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -22,15 +24,20 @@ func (c *IMClient) parseStored(results string) ([]*convData, error) {
 	for _, object := range objects {
 		data, err := c.storedConversation(object)
 		if err != nil {
-			return nil, err
+			// Any member may have stored nonsense: that must not hide the rest.
+			c.log.LogAttrs(c.ctx, slog.LevelWarn, "a stored conversation is damaged",
+				slog.String("conv_id", data.id), slog.Any("error", err))
 		}
-		out = append(out, data)
+		if data.id != "" {
+			out = append(out, data)
+		}
 	}
 	return out, nil
 }
 
 // storedConversation reads one conversation as the server stores it. Keys that
-// are not built in are attributes.
+// are not built in are attributes. What cannot be read is left out; the error
+// tells the first of it.
 func (c *IMClient) storedConversation(object map[string]json.RawMessage) (*convData, error) {
 	f := fields{object: object}
 	data := &convData{
@@ -60,16 +67,13 @@ func (c *IMClient) storedConversation(object map[string]json.RawMessage) (*convD
 			data.attrs[key] = raw
 		}
 	}
-	if f.err == nil && f.has("msg") {
-		data.lastMessage, f.err = c.storedMessage(&f, data.id)
+	if f.has("msg") {
+		data.lastMessage = c.storedMessage(&f, data.id)
 	}
-	switch {
-	case f.err != nil:
-		return nil, fmt.Errorf("realtime: decode conversation %q: %w", data.id, f.err)
-	case data.id == "":
-		return nil, fmt.Errorf("realtime: decode conversation: it has no objectId")
+	if data.id == "" && f.err == nil {
+		f.err = errors.New("it has no objectId")
 	}
-	return data, nil
+	return data, f.err
 }
 
 func storedKind(f *fields, id string) Kind {
@@ -88,7 +92,7 @@ func storedKind(f *fields, id string) Kind {
 }
 
 // storedMessage reads the last message of a conversation.
-func (c *IMClient) storedMessage(f *fields, cid string) (*Message, error) {
+func (c *IMClient) storedMessage(f *fields, cid string) *Message {
 	p, err := storedPayload(f.string("msg"), f.bool("bin"))
 	mentions, _ := f.strings("mention_pids")
 	m := &Message{
@@ -104,7 +108,7 @@ func (c *IMClient) storedMessage(f *fields, cid string) (*Message, error) {
 	if err != nil {
 		m.contentErr = err
 	}
-	return m, f.err
+	return m
 }
 
 // storedStatus is the status of a message that the server has: of others there

@@ -158,7 +158,7 @@ type idWindow struct {
 }
 
 // windowSize is how many ids a window holds at most.
-const windowSize = 4096
+const windowSize = 2048
 
 // add remembers id and reports whether it was new.
 func (w *idWindow) add(id uint64) bool {

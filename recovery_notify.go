@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,6 +25,10 @@ type notification struct {
 	Members  []string `json:"m"`
 }
 
+// notifyTimeout is how long the notifications may take to come: messages wait
+// for them.
+const notifyTimeout = 10 * time.Second
+
 // syncNotifications fetches the reliable notifications that were missed, and
 // handles them as if they were pushed.
 func (c *IMClient) syncNotifications(ctx context.Context) error {
@@ -33,7 +38,8 @@ func (c *IMClient) syncNotifications(ctx context.Context) error {
 			HasMore       bool           `json:"hasMore"`
 			Notifications []notification `json:"notifications"`
 		}
-		err := c.rest(ctx, restCall{
+		limited, cancel := context.WithTimeout(ctx, notifyTimeout)
+		err := c.rest(limited, restCall{
 			method: http.MethodGet,
 			path:   "/1.1/rtm/notifications",
 			query: url.Values{
@@ -43,6 +49,7 @@ func (c *IMClient) syncNotifications(ctx context.Context) error {
 			},
 			answer: &answer,
 		})
+		cancel()
 		if err != nil {
 			return err
 		}

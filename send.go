@@ -44,6 +44,9 @@ func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOp
 	if err := s.opts.collect(content, opts); err != nil {
 		return nil, err
 	}
+	if err := c.client.usable(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.allowed(anyKind); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (c *Conversation) Update(ctx context.Context, m *Message, content Content, 
 	if isNil(content) {
 		return nil, invalidArgument("the content is nil")
 	}
-	if err := c.editable(m); err != nil {
+	if err := c.editable(ctx, m); err != nil {
 		return nil, err
 	}
 	var who mentions
@@ -63,7 +63,7 @@ func (c *Conversation) Update(ctx context.Context, m *Message, content Content, 
 // stands in its place: a message whose content is a [RecalledMessage]. Of m it
 // looks at ID, Timestamp and From. It may be repeated.
 func (c *Conversation) Recall(ctx context.Context, m *Message) (*Message, error) {
-	if err := c.editable(m); err != nil {
+	if err := c.editable(ctx, m); err != nil {
 		return nil, err
 	}
 	recalled, err := c.patch(ctx, m, &pb.PatchItem{Recall: proto.Bool(true)})
@@ -77,7 +77,7 @@ func (c *Conversation) Recall(ctx context.Context, m *Message) (*Message, error)
 }
 
 // editable refuses messages that cannot be edited.
-func (c *Conversation) editable(m *Message) error {
+func (c *Conversation) editable(ctx context.Context, m *Message) error {
 	switch {
 	case m == nil:
 		return invalidArgument("the message is nil")
@@ -86,7 +86,7 @@ func (c *Conversation) editable(m *Message) error {
 	case m.ConversationID != "" && m.ConversationID != c.id:
 		return invalidArgument("the message is of conversation %q, not of %q", m.ConversationID, c.id)
 	}
-	if err := c.client.usable(context.Background()); err != nil {
+	if err := c.client.usable(ctx); err != nil {
 		return err
 	}
 	if m.From != "" && m.From != c.client.ID() {
