@@ -51,6 +51,22 @@ func (b *bench) do(client string, cmd *pb.GenericCommand) []*pb.GenericCommand {
 	return replies
 }
 
+// conversations creates one of each kind, and one that is unique.
+func (b *bench) conversations(t *testing.T) []string {
+	var cids []string
+	for _, n := range []engine.NewConv{
+		{Kind: store.KindNormal, Members: []string{"b", "c"}}, {Kind: store.KindNormal, Members: []string{"b"}, Unique: true},
+		{Kind: store.KindTemporary, Members: []string{"b"}}, {Kind: store.KindRoom}, {Kind: store.KindService},
+	} {
+		by := admin("a")
+		by.Admin = n.Kind == store.KindService
+		made, err := b.engine.Create(t.Context(), by, n)
+		require.NoError(t, err)
+		cids = append(cids, made.Cid)
+	}
+	return cids
+}
+
 // script makes commands out of arbitrary bytes.
 type script struct {
 	data []byte
@@ -123,10 +139,19 @@ func (s *script) command() *pb.GenericCommand {
 	c.Cmd = pick(s, pb.CommandType_conv, pb.CommandType_conv, pb.CommandType_conv, pb.CommandType_direct, pb.CommandType_direct,
 		pb.CommandType_patch, pb.CommandType_blacklist, pb.CommandType_logs, pb.CommandType_ack, pb.CommandType_read,
 		pb.CommandType_report, pb.CommandType_room, pb.CommandType(9999)).Enum()
-	c.Op = pick(s, pb.OpType_start, pb.OpType_start, pb.OpType_start, pb.OpType_query, pb.OpType_add, pb.OpType_add, pb.OpType_remove, pb.OpType_update,
+	ops := []pb.OpType{pb.OpType_start, pb.OpType_query, pb.OpType_add, pb.OpType_add, pb.OpType_remove, pb.OpType_update,
 		pb.OpType_mute, pb.OpType_unmute, pb.OpType_count, pb.OpType_members, pb.OpType_is_member, pb.OpType_max_read,
-		pb.OpType_member_info_update, pb.OpType_add_shutup, pb.OpType_remove_shutup, pb.OpType_query_shutup, pb.OpType_check_shutup,
-		pb.OpType_modify, pb.OpType_modify, pb.OpType_modified, pb.OpType_block, pb.OpType_unblock, pb.OpType_check_block, pb.OpType(9999)).Enum()
+		pb.OpType_member_info_update, pb.OpType_add_shutup, pb.OpType_remove_shutup, pb.OpType_query_shutup, pb.OpType_check_shutup}
+	switch c.GetCmd() {
+	case pb.CommandType_patch:
+		ops = []pb.OpType{pb.OpType_modify, pb.OpType_modify, pb.OpType_modify, pb.OpType_modified}
+	case pb.CommandType_blacklist:
+		ops = []pb.OpType{pb.OpType_block, pb.OpType_unblock, pb.OpType_query, pb.OpType_check_block}
+	}
+	if s.byte()%16 == 0 {
+		ops = append(ops, pb.OpType_modified, pb.OpType_block, pb.OpType(9999))
+	}
+	c.Op = pick(s, ops...).Enum()
 	s.maybe(func() { c.ConvMessage = s.conv() })
 	s.maybe(func() {
 		mid, ts := s.message()
@@ -182,8 +207,8 @@ func (s *script) conv() *pb.ConvCommand {
 // what the store has.
 func FuzzCommands(f *testing.F) {
 	f.Add([]byte("\x00"))
-	for seed := range 40 {
-		data := make([]byte, 600)
+	for seed := range 20 {
+		data := make([]byte, 8000)
 		x := uint32(seed*2654435761 + 1)
 		for i := range data {
 			x = x*1664525 + 1013904223
@@ -194,7 +219,7 @@ func FuzzCommands(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := memory.New()
 		b := newBench(t, s)
-		sc := &script{data: data}
+		sc := &script{data: data, cids: b.conversations(t)}
 		for n := 0; len(sc.data) > 0 && n < 200; n++ {
 			cmd := sc.command()
 			client := pick(sc, "a", "b", "c", "d")

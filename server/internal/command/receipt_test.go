@@ -127,7 +127,7 @@ func TestNoReceiptsInGroups(t *testing.T) {
 		require.Equal(t, "jerry", all.GetMaxReadTuples()[0].GetPid())
 
 		r := tom.create(nil, room)
-		require.Nil(t, tom.maxRead(r).MaxAckTimestamp)
+		tom.fails(wire.CodeNormalConversationRequired, pb.OpType_max_read, cid(r))
 		tom.received(r, 1, 2)
 		tom.reads(r, 1)
 		require.Empty(t, tom.pushes())

@@ -278,6 +278,14 @@ func TestWill(t *testing.T) {
 		tom.say(r, "from the room", will)
 		tom.cut()
 		require.Equal(t, []string{"from the room"}, jerry.texts())
+
+		// A service has nobody to tell, and does not keep it either.
+		service := e.service("s")
+		tom = e.login("tom")
+		tom.say(service, "to the app", will)
+		tom.cut()
+		tom = e.login("tom")
+		require.Empty(t, tom.history(&pb.LogsCommand{Cid: &service}))
 	})
 }
 

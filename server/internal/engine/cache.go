@@ -53,7 +53,7 @@ func (ch *cache) add(hash uint64, c *conv) *conv {
 		return old
 	}
 	if len(s.convs) >= ch.room {
-		s.evict()
+		s.evict(ch.room)
 	}
 	s.convs[c.cid] = c
 	return c
@@ -73,26 +73,23 @@ func (ch *cache) remove(c *conv) {
 // the shard grows over its size for a while.
 const evictTries = 16
 
-// evict drops one conversation that was not used since the last look at it. The
-// map's order is random, which is as good as any here.
-func (s *cacheShard) evict() {
+// evict makes room for one more, by dropping conversations that were not used
+// since the last look at them. The map's order is random, which is as good as
+// any here.
+func (s *cacheShard) evict(room int) {
 	tries := 0
 	for cid, c := range s.convs {
-		if tries++; tries > evictTries {
+		if tries++; len(s.convs) < room || tries > evictTries {
 			return
 		}
 		if c.used.Swap(false) || !c.mu.TryLock() {
 			continue
 		}
-		idle := c.loaded && c.dirty == 0
-		if idle {
+		if c.loaded && c.dirty == 0 {
 			c.gone = true
 			delete(s.convs, cid)
 		}
 		c.mu.Unlock()
-		if idle {
-			return
-		}
 	}
 }
 

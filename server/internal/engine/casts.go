@@ -86,6 +86,7 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 	if err := e.check(o); err != nil {
 		return Sent{}, err
 	}
+	m := e.message(by, o)
 	c, err := e.service(ctx, by, cid)
 	if err != nil {
 		return Sent{}, err
@@ -96,8 +97,6 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 	}
 	st := e.begin(c.hash)
 	defer st.end()
-	m := o.message(by)
-	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(c.all)
 	latest := m.TS + MaxCastTime.Milliseconds()
 	if validTill <= 0 {

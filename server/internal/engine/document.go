@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -242,11 +241,4 @@ func jsonText(v any) []byte {
 		panic("engine: " + err.Error()) // strings always encode
 	}
 	return text
-}
-
-// sortedIDs are the ids, sorted, in a list of their own.
-func sortedIDs(ids []string) []string {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	return ids
 }

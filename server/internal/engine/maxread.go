@@ -16,8 +16,8 @@ type Reached struct {
 
 // MaxRead tells how far the other members have received and read a conversation:
 // with all of them, those of whom something is known; else the other one of two
-// members, if there is exactly one. Chat rooms and service conversations tell
-// nothing.
+// members, if there is exactly one. Chat rooms and service conversations keep
+// none of that.
 func (e *Engine) MaxRead(ctx context.Context, by Cause, cid string, all bool) ([]Reached, error) {
 	a, err := e.app(by.App)
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) MaxRead(ctx context.Context, by Cause, cid string, all bool) ([
 	}
 	defer c.mu.Unlock()
 	if !listed(c.kind()) {
-		return nil, nil
+		return nil, refuse(wire.CodeNormalConversationRequired, "nobody is known to have received or read it")
 	}
 	if !c.mayRead(by) {
 		return nil, refuse(wire.CodeConversationMembershipRequired, "")

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -9,7 +11,6 @@ import (
 	"github.com/leanrtm/realtime/server/internal/hook"
 	"github.com/leanrtm/realtime/server/internal/limit"
 	"github.com/leanrtm/realtime/server/internal/store"
-	"github.com/leanrtm/realtime/server/internal/where"
 )
 
 // Outgoing is a message that somebody wants to send.
@@ -38,31 +39,61 @@ type Sent struct {
 // typeKey is the key of the type number in typed content.
 const typeKey = "_lctype"
 
-// typeOf returns the type number of typed content.
+// typeOf returns the type number of typed content: of a JSON object that has one.
 func typeOf(body string, binary bool) (int32, bool) {
 	if binary || !strings.Contains(body, typeKey) {
 		return 0, false
 	}
-	o, err := where.ParseObject([]byte(body))
-	if err != nil {
+	text := []byte(body)
+	if !json.Valid(text) {
 		return 0, false
 	}
-	v, ok := o.Field(typeKey)
-	if !ok {
+	text = bytes.TrimLeft(text, blanks)
+	if text[0] != '{' {
 		return 0, false
 	}
-	n, ok := v.(json.Number)
-	if !ok {
-		return 0, false
+	var t int64
+	err := errNoType
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := i + 1
+			for ; text[end] != '"'; end++ {
+				if text[end] == '\\' {
+					end++
+				}
+			}
+			word := text[i+1 : end]
+			i = end
+			if depth != 1 || string(word) != typeKey {
+				continue
+			}
+			value, isKey := bytes.CutPrefix(bytes.TrimLeft(text[end+1:], blanks), []byte(":"))
+			if !isKey {
+				continue // a value that says the same
+			}
+			value = bytes.TrimLeft(value, blanks)
+			if n := bytes.IndexAny(value, ",}"+blanks); n > 0 {
+				t, err = strconv.ParseInt(string(value[:n]), 10, 32) // of several, the last one counts
+			}
+		}
 	}
-	t, err := strconv.ParseInt(n.String(), 10, 32)
 	return int32(t), err == nil
 }
 
-// message is the stored form of what is sent; position and number are not set
-// yet.
-func (o *Outgoing) message(by Cause) *store.Message {
-	m := &store.Message{From: by.Client, Body: o.Body, Mentions: o.Mentions, IP: by.IP}
+const blanks = " \t\r\n"
+
+var errNoType = errors.New("engine: content without a type")
+
+// message is the stored form of what is sent, with an id of its own. Time and
+// number are not set yet.
+func (e *Engine) message(by Cause, o *Outgoing) *store.Message {
+	m := &store.Message{Mid: e.ids.Message(), From: by.Client, Body: o.Body, Mentions: o.Mentions, IP: by.IP}
 	if o.Binary {
 		m.Flags |= store.FlagBinary
 	}

@@ -27,8 +27,9 @@ func (e *Engine) Send(ctx context.Context, by Cause, cid string, o *Outgoing) (S
 	if err := e.check(o); err != nil {
 		return Sent{}, err
 	}
+	m := e.message(by, o)
 	for range staleTries {
-		sent, err := e.send(ctx, a, by, cid, o)
+		sent, err := e.send(ctx, a, by, cid, o, m)
 		if err != errStale {
 			return sent, err
 		}
@@ -36,19 +37,19 @@ func (e *Engine) Send(ctx context.Context, by Cause, cid string, o *Outgoing) (S
 	return Sent{}, refuse(wire.CodeInternalError, "the conversation keeps changing")
 }
 
-func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outgoing) (Sent, error) {
+func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outgoing, m *store.Message) (Sent, error) {
 	c, err := e.target(ctx, a, by, cid)
 	if err != nil {
 		return Sent{}, err
-	}
-	if c.kind() == store.KindService {
-		c.mu.Unlock()
-		return e.sendToService(ctx, a, by, cid, o)
 	}
 	to := recipients(c, by, o)
 	if o.Will {
 		c.mu.Unlock()
 		return e.setWill(ctx, a, by, cid, o, to)
+	}
+	if c.kind() == store.KindService {
+		c.mu.Unlock()
+		return e.sendToService(ctx, a, by, cid, o)
 	}
 	if e.hooks.MessageReceived != nil {
 		// A retry of a message that is stored already is not asked about again.
@@ -60,7 +61,9 @@ func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outg
 		if err != nil {
 			return Sent{}, err
 		}
-		o = asked
+		if asked != o {
+			o, m = asked, e.message(by, asked)
+		}
 		if c, err = e.target(ctx, a, by, cid); err != nil {
 			return Sent{}, err
 		}
@@ -69,17 +72,23 @@ func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outg
 			to = slices.DeleteFunc(slices.Clone(to), func(id string) bool { return !slices.Contains(only, id) })
 		}
 	}
-	m, err := e.deliver(ctx, c, by, o, to)
+	err = e.deliver(ctx, c, by, o, m, to)
 	c.mu.Unlock()
-	var before *store.SentError
-	switch {
-	case errors.As(err, &before):
-		return Sent{Mid: before.Mid, TS: before.TS}, nil
-	case err != nil:
-		return Sent{}, err
+	if err != nil {
+		return sentOr(err)
 	}
 	e.wasSent(a, by, c.cid, m, o, to)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
+}
+
+// sentOr is the answer to a send that did not store a message: a success if an
+// earlier attempt did.
+func sentOr(err error) (Sent, error) {
+	var before *store.SentError
+	if errors.As(err, &before) {
+		return Sent{Mid: before.Mid, TS: before.TS}, nil
+	}
+	return Sent{}, err
 }
 
 // target returns the conversation, locked, if the caller may send to it.
@@ -130,23 +139,21 @@ func recipients(c *conv, by Cause, o *Outgoing) []string {
 
 // deliver appends the message to the conversation's log, unless it is transient,
 // and pushes it. c is locked.
-func (e *Engine) deliver(ctx context.Context, c *conv, by Cause, o *Outgoing, to []string) (*store.Message, error) {
+func (e *Engine) deliver(ctx context.Context, c *conv, by Cause, o *Outgoing, m *store.Message, to []string) error {
 	if o.Transient {
 		if s, ok := e.resent.find(sendKey(c.app, by, c.cid, o.Token), e.now()); ok {
-			return nil, &store.SentError{Mid: s.Mid, TS: s.TS}
+			return &store.SentError{Mid: s.Mid, TS: s.TS}
 		}
 	}
 	st := e.begin(c.hash)
 	defer st.end()
-	m := o.message(by)
-	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(c.head)
 	if o.Transient {
 		e.resent.put(sendKey(c.app, by, c.cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
 	} else {
 		m.Seq = c.head.Seq + 1
 		if err := e.append(ctx, c, store.ViewMain, m, o.Token); err != nil {
-			return nil, err
+			return err
 		}
 		c.advance(&c.head, m)
 		c.last = m
@@ -163,7 +170,7 @@ func (e *Engine) deliver(ctx context.Context, c *conv, by Cause, o *Outgoing, to
 		ev.Log, ev.Seq = c.log(store.ViewMain), m.Seq
 	}
 	e.sessions.Publish(ev)
-	return m, nil
+	return nil
 }
 
 // advance moves a head to the message that was appended.
@@ -175,18 +182,37 @@ func (c *conv) advance(h *store.Head, m *store.Message) {
 	c.gen++
 }
 
+// appending is everything that a batch for one message points to, in one piece.
+// The message itself is not in it: it stays in the store.
+type appending struct {
+	batch  [1]store.Batch
+	guards [1]store.Guard
+	ops    [1]store.Op
+	append store.Append
+	fresh  store.NewSend
+}
+
 // append writes a message to one of the logs of a locked conversation. A message
 // that was sent before gives *store.SentError.
 func (e *Engine) append(ctx context.Context, c *conv, view string, m *store.Message, token string, more ...store.Op) error {
-	b := store.Batch{App: c.app.ID, Ops: make([]store.Op, 1, 1+len(more))}
-	op := &store.Append{Cid: c.cid, View: view, Msg: m}
+	x := &appending{append: store.Append{Cid: c.cid, View: view, Msg: m}}
+	x.ops[0] = &x.append
+	b := &x.batch[0]
+	b.App, b.Ops = c.app.ID, x.ops[:]
 	if token != "" {
-		op.Token, op.TokenEnd = token, m.TS+dedupFor.Milliseconds()
-		b.Guards = []store.Guard{&store.NewSend{Client: m.From, Cid: c.cid, Token: token, Now: e.now()}}
+		x.append.Token, x.append.TokenEnd = token, m.TS+dedupFor.Milliseconds()
+		x.fresh = store.NewSend{Client: m.From, Cid: c.cid, Token: token, Now: e.now()}
+		x.guards[0] = &x.fresh
+		b.Guards = x.guards[:]
 	}
-	b.Ops[0] = op
-	b.Ops = append(b.Ops, more...)
-	err := store.CommitOne(ctx, e.store, b)
+	if len(more) > 0 {
+		b.Ops = append(b.Ops, more...)
+	}
+	errs := e.store.Commit(ctx, x.batch[:])
+	if errs == nil {
+		return nil
+	}
+	err := errs[0]
 	if err == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/leanrtm/realtime/internal/wire"
@@ -32,18 +31,14 @@ func (e *Engine) sendToService(ctx context.Context, a *app, by Cause, cid string
 	if err != nil {
 		return Sent{}, err
 	}
+	m := e.message(by, o)
 	c, err := e.target(ctx, a, by, cid)
 	if err != nil {
 		return Sent{}, err
 	}
 	defer c.mu.Unlock()
-	m, err := e.appendToService(ctx, c, by, o)
-	var before *store.SentError
-	if errors.As(err, &before) {
-		return Sent{Mid: before.Mid, TS: before.TS}, nil
-	}
-	if err != nil {
-		return Sent{}, err
+	if err := e.appendToService(ctx, c, by, o, m); err != nil {
+		return sentOr(err)
 	}
 	if h := e.hooks.ServiceMessage; h != nil && !o.Transient {
 		ev := &hook.ServiceMessage{
@@ -55,10 +50,10 @@ func (e *Engine) sendToService(ctx context.Context, a *app, by Cause, cid string
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }
 
-func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outgoing) (*store.Message, error) {
+func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outgoing, m *store.Message) error {
 	if o.Transient {
 		if s, ok := e.resent.find(sendKey(c.app, by, c.cid, o.Token), e.now()); ok {
-			return nil, &store.SentError{Mid: s.Mid, TS: s.TS}
+			return &store.SentError{Mid: s.Mid, TS: s.TS}
 		}
 	}
 	st := e.begin(c.hash)
@@ -66,10 +61,8 @@ func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outg
 	view := store.ClientView(by.Client)
 	own, err := e.head(ctx, c, view)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m := o.message(by)
-	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(own, c.inbound)
 	d := delivery{cid: c.cid, kind: c.kind(), m: m, transient: o.Transient}
 	ev := &fanout.Event{
@@ -85,13 +78,13 @@ func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outg
 		if err := e.append(ctx, c, view, m, o.Token,
 			&store.Append{Cid: c.cid, View: store.ViewInbound, Msg: &inbound},
 			c.addressed(by.Client)); err != nil {
-			return nil, unavailable(err)
+			return unavailable(err)
 		}
 		c.advance(&c.inbound, &inbound)
 		ev.Log, ev.Seq = c.log(view), m.Seq
 	}
 	e.sessions.Publish(ev)
-	return m, nil
+	return nil
 }
 
 // head reads the head of a client's own log. c is locked: nobody else can append
@@ -154,6 +147,7 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 	if len(clients) == 0 || len(clients) > MaxAddressees || slices.ContainsFunc(clients, func(id string) bool { return !validClient(id) }) {
 		return Sent{}, refuse(wire.CodeInvalidMessagingTarget, "a message is for 1 to 20 clients")
 	}
+	m := e.message(by, o)
 	c, err := e.service(ctx, by, cid)
 	if err != nil {
 		return Sent{}, err
@@ -172,8 +166,6 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 	}
 	st := e.begin(c.hash)
 	defer st.end()
-	m := o.message(by)
-	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(heads...)
 	seqs := make([]int64, len(clients))
 	if o.Transient {
@@ -216,6 +208,7 @@ func (e *Engine) BroadcastToSubscribers(ctx context.Context, by Cause, cid strin
 	if err := e.check(o); err != nil {
 		return Sent{}, err
 	}
+	m := e.message(by, o)
 	c, err := e.service(ctx, by, cid)
 	if err != nil {
 		return Sent{}, err
@@ -226,8 +219,6 @@ func (e *Engine) BroadcastToSubscribers(ctx context.Context, by Cause, cid strin
 	}
 	st := e.begin(c.hash)
 	defer st.end()
-	m := o.message(by)
-	m.Mid = e.ids.Message()
 	m.TS = e.nextTS(c.head)
 	ev := &fanout.Event{App: c.app.ID, Kind: fanout.TargetSubscribers, Conv: cid, Class: class(c.kind(), o)}
 	if o.Transient {

@@ -19,8 +19,7 @@ func (e *Engine) setWill(ctx context.Context, a *app, by Cause, cid string, o *O
 	if err != nil {
 		return Sent{}, err
 	}
-	m := o.message(by)
-	m.Mid = e.ids.Message()
+	m := e.message(by, o)
 	s := Sent{Mid: m.Mid, TS: e.now()}
 	kept := *o
 	if by.Session == 0 || !e.sessions.SetWill(by.Session, func() { e.fireWill(a, by, cid, &kept, m) }) {
