@@ -15,19 +15,21 @@ import (
 // bridge is what the scripts can ask of the Go side: faults of the server,
 // the REST API with the master key, and the Go SDK.
 type bridge struct {
-	srv *realtimetest.Server
-	url string
+	srv    *realtimetest.Server
+	url    string
+	people *people
 }
 
-func newBridge(_ *testing.T, srv *realtimetest.Server, url string) *bridge {
-	return &bridge{srv: srv, url: url}
+func newBridge(t *testing.T, srv *realtimetest.Server, url string) *bridge {
+	return &bridge{srv: srv, url: url, people: &people{t: t, srv: srv, url: url, here: make(map[string]*goClient)}}
 }
 
-func (b *bridge) close() {}
+func (b *bridge) close() { b.people.close() }
 
 func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (any, error) {
 	var args struct {
-		Client, ID, Name, From, Text, Reason string
+		arguments
+		Client, Reason string
 	}
 	if err := json.Unmarshal(raw, &args); err != nil {
 		return nil, fmt.Errorf("arguments of %s: %w", method, err)
@@ -58,11 +60,14 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 	case "broadcastToSubscribers":
 		return b.rest(ctx, http.MethodPost, "/1.2/rtm/service-conversations/"+args.ID+"/broadcasts",
 			map[string]any{"from_client": args.From, "message": typed(args.Text)})
+	case "sendByREST":
+		return b.rest(ctx, http.MethodPost, "/1.2/rtm/conversations/"+args.Conv+"/messages",
+			map[string]any{"from_client": args.From, "message": typed(args.Text)})
 	case "broadcastToAll":
 		return b.rest(ctx, http.MethodPost, "/1.2/rtm/broadcasts",
 			map[string]any{"from_client": args.From, "conv_id": args.ID, "message": typed(args.Text)})
 	}
-	return nil, fmt.Errorf("the Go side has no method %q", method)
+	return b.people.do(ctx, method, args.arguments)
 }
 
 // rest calls the REST API as the owner of the app.
