@@ -140,12 +140,19 @@ func (c *IMClient) attributesChanged(conv *Conversation, m *pb.ConvCommand, at t
 }
 
 // resultOf is what changes have led to: what the server says, else the changes
-// themselves.
+// themselves. The server names what there is now, so that a key that is gone
+// stands in the changes alone.
 func resultOf(m *pb.ConvCommand, changes map[string]json.RawMessage) map[string]json.RawMessage {
-	if result := objectOf(m.GetAttrModified()); len(result) > 0 {
-		return result
+	result := objectOf(m.GetAttrModified())
+	if len(result) == 0 {
+		return changes
 	}
-	return changes
+	for key, change := range changes {
+		if _, there := result[key]; !there && operation(change) == "Delete" {
+			result[key] = change
+		}
+	}
+	return result
 }
 
 // objectOf is a JSON object of a command; nil if it is none.

@@ -40,7 +40,7 @@ func mayModerate(c *conv, by Cause, clients []string) error {
 	}
 	switch c.kind() {
 	case store.KindTemporary:
-		return refuse(wire.CodeNormalConversationRequired, "")
+		return refuse(wire.CodeConversationReadOnly, "members of temporary conversations are fixed")
 	case store.KindService:
 		return refuse(wire.CodeConversationOperationUnauthorized, "")
 	case store.KindNormal:

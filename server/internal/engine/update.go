@@ -58,6 +58,8 @@ func (e *Engine) mayUpdate(c *conv, by Cause) error {
 		return refuse(wire.CodeConversationReadOnly, "temporary conversations cannot be changed")
 	case by.Admin:
 		return nil
+	case c.kind() == store.KindService:
+		return refuse(wire.CodeConversationReadOnly, "clients cannot change a service conversation")
 	case c.kind() == store.KindNormal && c.has(by.Client):
 		return nil
 	case c.kind() == store.KindRoom &&
