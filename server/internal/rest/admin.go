@@ -332,6 +332,9 @@ func (a *api) mountMemberInfos(mux *http.ServeMux) {
 		if err := readJSON(r, &in); err != nil {
 			return nil, err
 		}
+		if in.ClientID == "" {
+			return nil, malformed("clientId is missing")
+		}
 		info, err := a.Engine.SetRole(r.Context(), who.cause(""), cid, in.ClientID, in.Role)
 		return memberInfo{ClientID: info.Client, ObjectID: info.ID, Role: info.Role}, err
 	}))

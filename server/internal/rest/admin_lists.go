@@ -59,6 +59,9 @@ func (a *api) silence(r *http.Request, who caller, cid string) (any, error) {
 	if err := readJSON(r, &in); err != nil {
 		return nil, err
 	}
+	if in.ClientID == "" {
+		return nil, malformed("client_id is missing")
+	}
 	const day = 24 * 60 * 60
 	if in.TTL <= 0 || in.TTL > day {
 		return nil, malformed("ttl is not between 1 and 86400 seconds")
@@ -67,5 +70,9 @@ func (a *api) silence(r *http.Request, who caller, cid string) (any, error) {
 }
 
 func (a *api) unsilence(r *http.Request, who caller, cid string) (any, error) {
-	return nil, a.Engine.Silence(r.Context(), who.cause(""), cid, r.URL.Query().Get("client_id"), 0)
+	client := r.URL.Query().Get("client_id")
+	if client == "" {
+		return nil, malformed("client_id is missing")
+	}
+	return nil, a.Engine.Silence(r.Context(), who.cause(""), cid, client, 0)
 }

@@ -14,6 +14,9 @@ const maxBody = 1 << 20
 
 // readJSON reads the body of a request. A longer one than maxBody is an error.
 func readJSON(r *http.Request, to any) error {
+	if r.ContentLength > maxBody {
+		return &http.MaxBytesError{Limit: maxBody} // without reading it
+	}
 	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	err := decoder.Decode(to)
 	var tooLong *http.MaxBytesError
@@ -41,7 +44,7 @@ func writeError(w http.ResponseWriter, status, code int, text string) {
 
 // writeRefusal answers with a refusal of the engine. The symbolic name of the
 // code begins the text, because clients compare with it.
-func writeRefusal(w http.ResponseWriter, e *engine.Error) {
+func writeRefusal(w http.ResponseWriter, status int, e *engine.Error) {
 	text := e.Code.Name()
 	if e.Detail != "" {
 		text += ": " + e.Detail
@@ -53,7 +56,7 @@ func writeRefusal(w http.ResponseWriter, e *engine.Error) {
 	if e.AppMsg != "" {
 		body["appMsg"] = e.AppMsg
 	}
-	writeJSON(w, statusOf(e.Code), body)
+	writeJSON(w, status, body)
 }
 
 // statusOf is the HTTP status that fits a code of the protocol.
@@ -68,7 +71,7 @@ func statusOf(code wire.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case wire.CodeMessageSentQuotaExceeded, wire.CodeConversationAPIQuotaExceeded:
 		return http.StatusTooManyRequests
-	case wire.CodeInternalError, wire.CodeConversationInternalError, wire.CodeConversationAPIFailed:
+	case wire.CodeInternalError, wire.CodeConversationInternalError, wire.CodeSendMessageTimeout:
 		return http.StatusInternalServerError
 	case wire.CodeConversationMembershipRequired, wire.CodeConversationOperationUnauthorized,
 		wire.CodeConversationLogRejected, wire.CodeConversationUpdateRejected, wire.CodeMessageOwnershipRequired:

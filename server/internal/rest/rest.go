@@ -121,7 +121,14 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLong):
 		writeError(w, http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge, "the request is too long")
 	case errors.As(err, &refusal):
-		writeRefusal(w, refusal)
+		status := statusOf(refusal.Code)
+		if err != error(refusal) { //nolint:errorlint // wrapped: it was not decided, the store failed
+			status = max(status, http.StatusInternalServerError)
+		}
+		writeRefusal(w, status, refusal)
+	case r.Context().Err() != nil:
+		// Who asked has left, or the server ends: nothing went wrong.
+		writeError(w, http.StatusServiceUnavailable, codeInternal, "the request was given up")
 	default:
 		a.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("error", err))
