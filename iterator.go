@@ -222,7 +222,8 @@ func (it *MessageIterator) Next(ctx context.Context) (page []*Message, done bool
 	if it.query.Direction == OldToNew {
 		edge = page[len(page)-1]
 	}
-	stuck := edge.Timestamp.Equal(it.query.StartTime) && edge.ID == it.query.StartMessageID
+	// A server that ignores the bound would send the same page for ever.
+	stuck := !it.query.StartClosed && edge.Timestamp.Equal(it.query.StartTime) && edge.ID == it.query.StartMessageID
 	it.query.StartTime, it.query.StartMessageID, it.query.StartClosed = edge.Timestamp, edge.ID, false
 	it.done = stuck || len(page) < min(it.query.Limit, serverPage)
 	return page, it.done, nil
