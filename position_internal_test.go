@@ -153,6 +153,7 @@ func TestInParallel(t *testing.T) {
 		var calls atomic.Int32
 		_, err = inParallel(t.Context(), 2, items, func(ctx context.Context, i int) ([]int, error) {
 			calls.Add(1)
+			time.Sleep(time.Second) // of the bubble: the failure is seen before the rest is done
 			if i == 3 {
 				return nil, fail
 			}
