@@ -62,7 +62,7 @@ func (f *File) UnmarshalJSON(data []byte) error {
 	*f = File{}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {
-		return nil // not an object: nothing can be read, the message keeps its text
+		return nil //nolint:nilerr // not an object: nothing can be read, the message keeps its text
 	}
 	read(fields, keyID, &f.ID)
 	read(fields, keyURL, &f.URL)

@@ -342,7 +342,13 @@ func TestBlackhole(t *testing.T) {
 		server.Close() // the news of it does not pass either
 		client.Write([]byte(" and away"))
 		got := make(chan string, 1)
-		go func() { got <- readString(t, client, 9) }()
+		go func() {
+			p := make([]byte, 9)
+			if _, err := io.ReadFull(client, p); err != nil {
+				t.Error(err)
+			}
+			got <- string(p)
+		}()
 		synctest.Wait()
 		require.Empty(t, got)
 

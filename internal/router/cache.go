@@ -33,8 +33,9 @@ func (c *cache[T]) get(ctx context.Context, fetch func(ctx context.Context) (T, 
 	for {
 		c.mu.Lock()
 		if time.Now().Before(c.expires) {
-			defer c.mu.Unlock()
-			return c.value, nil
+			value := c.value
+			c.mu.Unlock()
+			return value, nil
 		}
 		f := c.flight
 		if f == nil || f.version != c.version {

@@ -1,6 +1,6 @@
 package wire
 
-// The service that a pushed frame belongs to.
+// ServiceIM is the service that the frames of messaging belong to.
 const ServiceIM = 2
 
 // Values of GenericCommand.notificationType.

@@ -52,7 +52,8 @@ func (e *Engine) Notes(ctx context.Context, by Cause, client string, since int64
 	if !droppable {
 		return out, nil
 	}
-	return out, e.droppables(ctx, a, client, since, &out)
+	err = e.droppables(ctx, a, client, since, &out)
+	return out, err
 }
 
 func (e *Engine) changes(ctx context.Context, q store.ChangeQuery, since int64, n int) (store.ChangePage, error) {

@@ -21,8 +21,7 @@ func (e *Engine) setWill(ctx context.Context, a *app, by Cause, cid string, o *O
 	}
 	m := e.message(by, o)
 	s := Sent{Mid: m.Mid, TS: e.now()}
-	kept := *o
-	if by.Session == 0 || !e.sessions.SetWill(by.Session, func() { e.fireWill(a, by, cid, &kept, m) }) {
+	if by.Session == 0 || !e.sessions.SetWill(by.Session, func() { e.fireWill(a, by, cid, m) }) {
 		return Sent{}, refuse(wire.CodeSessionRequired, "a will needs an open session")
 	}
 	e.resent.put(key, s, s.TS)
@@ -32,7 +31,7 @@ func (e *Engine) setWill(ctx context.Context, a *app, by Cause, cid string, o *O
 // fireWill delivers a will to those online, if its sender may still speak there.
 // It is marked as transient, for that is what it is to its receivers: they
 // neither count nor acknowledge it.
-func (e *Engine) fireWill(a *app, by Cause, cid string, o *Outgoing, m *store.Message) {
+func (e *Engine) fireWill(a *app, by Cause, cid string, m *store.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.hookTimeout)
 	defer cancel()
 	c, err := e.target(ctx, a, by, cid)

@@ -53,7 +53,10 @@ func ParseObject(text []byte) (Object, error) {
 				seen[f.key] = i
 			}
 		}
-		at, ok := -1, false
+		var (
+			at int
+			ok bool
+		)
 		if seen != nil {
 			at, ok = seen[key]
 		} else {

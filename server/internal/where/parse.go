@@ -32,7 +32,7 @@ const (
 	opRegex
 )
 
-var operators = [...]struct {
+var operators = [...]struct { //nolint:gochecknoglobals // a table, never written
 	name string
 	op   operator
 }{
