@@ -11,10 +11,17 @@ import (
 func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now().UnixMilli()
 	if at == 0 { // a server without a clock
-		at = time.Now().UnixMilli()
+		at = now
 	}
-	s.opened, s.tuplesDue = at, !first || s.resumed
+	// A server that has edits to tell answers with a time from before them, as a
+	// cursor. What its clock shows can be no less than ours plus what it was ahead
+	// of ours before.
+	if ahead := at - now; s.opened == 0 || ahead > s.ahead {
+		s.ahead = ahead
+	}
+	s.opened, s.tuplesDue = max(at, now+s.ahead), !first || s.resumed
 	if first && !s.resumed {
 		s.lastPatch, s.editsHandled = at, at
 		s.lastNotif, s.notifsHandled = at, at
@@ -24,7 +31,7 @@ func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
 	}
 	s.base = s.safeBase(max(s.newest, s.ownBefore))
 	s.missedFrom = s.base
-	if at-max(s.newest, s.ownBefore) > chatRoomMemory.Milliseconds() {
+	if s.opened-max(s.newest, s.ownBefore) > chatRoomMemory.Milliseconds() {
 		s.room = ""
 	}
 	s.unfinished = !s.client.opts.withoutRecovery

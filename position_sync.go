@@ -54,6 +54,7 @@ type clientSync struct {
 	lastNotif, notifsHandled int64 // newest reliable notification seen, and handled
 	lastUnreadNotif          int64
 	opened                   int64 // server time when the session was last opened
+	ahead                    int64 // of the server's clock: what it shows more than ours, at least
 
 	ackable  map[string]span  // received and not yet acknowledged, by conversation
 	readable map[string]point // read and not yet told, by conversation
