@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/pb"
@@ -40,14 +42,28 @@ func (c *IMClient) callOn(ctx context.Context, s *session, cmd *pb.GenericComman
 	c.rt.logCommand(ctx, sent, cmd)
 	reply, err := s.link.Do(ctx, cmd, link.CallOptions{Merge: o.merge, Gen: s.gen})
 	if err != nil {
-		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
+		return nil, c.callFailed(ctx, commandName(cmd), tooLong(cmd, err), o.safe)
 	}
 	c.rt.logCommand(ctx, answered, reply)
 	if refusal := replyError(reply); refusal != nil {
 		refusal.retrySafe = o.safe
 		return nil, refusal
 	}
+	if !answers(cmd, reply) {
+		err := fmt.Errorf("unexpected answer %s: %w", commandName(reply), ErrOutcomeUnknown)
+		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
+	}
 	return reply, nil
+}
+
+// answers reports whether reply is of the kind that answers cmd. A peer that
+// mixes them up must not make an empty success of it.
+func answers(cmd, reply *pb.GenericCommand) bool {
+	want := cmd.GetCmd()
+	if want == pb.CommandType_direct {
+		want = pb.CommandType_ack
+	}
+	return reply.Cmd != nil && reply.GetCmd() == want
 }
 
 // post sends cmd as this client and waits for no reply. nil means that it is on
@@ -82,7 +98,7 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	// A server that turns a program away says why as it closes.
-	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && closed.Code >= fatalCodes {
+	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && turnsAway(wire.Code(closed.Code)) {
 		err = fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
 	}
 	if answer := (*router.Error)(nil); errors.As(err, &answer) && answer.Code != 0 {
@@ -93,9 +109,22 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 	return &callError{command: command, safe: safe, err: err}
 }
 
-// fatalCodes is where the codes of the protocol begin among those of closed
-// WebSockets.
-const fatalCodes = 4100
+// tooLong blames a command for the connection that a server has closed because
+// of a frame's size, if it is large enough to have been the one: the small ones
+// that were cut off with it are not to blame.
+func tooLong(cmd *pb.GenericCommand, err error) error {
+	closed := (*conn.CloseError)(nil)
+	if errors.As(err, &closed) && wire.Code(closed.Code) == wire.CodeFrameTooLong && proto.Size(cmd) > wire.MaxMessageSize {
+		return fmt.Errorf("%w: %w", newError(ErrFrameTooLong, ""), err)
+	}
+	return err
+}
+
+// turnsAway reports whether a server that closes with the code will not have
+// this program back.
+func turnsAway(code wire.Code) bool {
+	return code == wire.CodeAppNotAvailable || code == wire.CodeInvalidLogin || code == wire.CodeInvalidOrigin
+}
 
 // replyError is the refusal that a reply contains, or nil.
 func replyError(reply *pb.GenericCommand) *Error {

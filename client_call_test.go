@@ -82,6 +82,26 @@ func TestCallFailures(t *testing.T) {
 	}
 }
 
+// An answer of the wrong kind is no success with nothing in it.
+func TestAnswerOfAnotherKind(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		tom := w.open("Tom")
+		echo := func(s *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			return s.Reply(cmd, pb.CommandType_echo, 0)
+		}
+		w.peer.On(pb.CommandType_session, pb.OpType_query, echo)
+		w.peer.On(pb.CommandType_direct, 0, echo)
+		_, err := tom.OnlineClients(t.Context(), "x")
+		require.ErrorIs(t, err, realtime.ErrOutcomeUnknown)
+		require.True(t, realtime.SafeToRetry(err))
+		conv, err := tom.ParseConversation([]byte(`{"id":"x"}`))
+		require.NoError(t, err)
+		_, err = conv.Send(t.Context(), realtime.NewTextMessage("hello"))
+		require.ErrorIs(t, err, realtime.ErrOutcomeUnknown)
+		require.False(t, realtime.SafeToRetry(err))
+	})
+}
+
 func TestADeadlineReplacesTheDefault(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, time.Hour} {
 		inWorld(t, func(t *testing.T, w *world) {
