@@ -174,6 +174,16 @@ func TestGuide(t *testing.T) {
 		assert.Contains(t, network.heard("William"), "MESSAGE Tom: "+back)
 	})
 
+	t.Run("a room, a temporary conversation and a service", func(t *testing.T) {
+		part := story.part("Act 6", "Act 7")
+		assert.Len(t, part.match(`^    3 are in the room\.$`), 1)
+		assert.Contains(t, part.heard("William"), "MESSAGE Tom: "+bulletScreen)
+		assert.Contains(t, part.heard("Mary"), "MESSAGE Tom: "+bulletScreen)
+		assert.NotContains(t, part.heard("Jerry"), "MESSAGE Tom: "+bulletScreen)
+		assert.Contains(t, part.heard("Jerry"), "MESSAGE Tom: "+secret)
+		assert.Contains(t, part.heard("Jerry"), "MESSAGE GM: "+maintenance)
+	})
+
 	t.Run("after sending", func(t *testing.T) {
 		part := story.part("Tom writes to William", "Tom sends Jerry a picture")
 		assert.Contains(t, part.heard("William"), "MESSAGE Tom: "+oops)

@@ -48,6 +48,7 @@ func acts() []act {
 		{"Conversations", (*story).conversations},
 		{"History", (*story).history},
 		{"The network", (*story).network},
+		{"Rooms, secrets and services", (*story).kinds},
 		{"After sending", (*story).care},
 		{"A picture", (*story).picture},
 	}
