@@ -65,6 +65,7 @@ type Options struct {
 	LoginTimeout time.Duration // time for the first login on a connection; default 60 s, negative: any
 	RoomRejoin   time.Duration // how long a lost client keeps its place in a chat room; default 30 min
 	HookTimeout  time.Duration // for a hook that decides; default 5 s
+	HookFailure  HookFailure   // what follows when one fails; default: things proceed
 
 	// Users tells which client a session token of the app's own user system
 	// belongs to, for logins as a user of the app. It may block and is called on
@@ -173,12 +174,17 @@ func (o Options) complete() (Options, error) {
 		}
 	}
 	o.Limits = o.Limits.WithDefaults()
-	if o.Hooks != nil {
-		hooks := *o.Hooks
-		o.Hooks = &hooks
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Hooks != nil {
+		hooks, logger := *o.Hooks, o.Logger
+		o.Hooks = o.HookFailure.refusing(&hooks, func(what string, err error) {
+			logger.Warn("hook failed", slog.String("hook", what), slog.Any("error", err))
+		})
+	}
+	if o.HookFailure != HookFailureProceeds && o.HookFailure != HookFailureRefuses {
+		bad("HookFailure is %d, which is no answer", o.HookFailure)
 	}
 	if len(errs) > 0 {
 		return Options{}, fmt.Errorf("server: invalid options: %w", errors.Join(errs...))

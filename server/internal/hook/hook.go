@@ -14,7 +14,7 @@ import (
 // hold up nothing. All are called without a lock held, concurrently for
 // different commands, and may use the server's REST interface. The context of
 // a deciding hook ends when its time is up; an error or a panic counts as no
-// answer, and the command proceeds.
+// answer, and the command proceeds unless Options.HookFailure says otherwise.
 type Hooks struct {
 	MessageReceived  func(ctx context.Context, e *MessageReceived) (MessageVerdict, error)
 	ReceiversOffline func(ctx context.Context, e *ReceiversOffline) (OfflineVerdict, error)
