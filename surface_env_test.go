@@ -163,7 +163,7 @@ func (s *surface) realtime(change ...func(o *realtime.Options)) *realtime.Realti
 	}
 	rt, err := realtime.New(o)
 	require.NoError(s.t, err)
-	s.t.Cleanup(func() { require.NoError(s.t, rt.Close(s.t.Context())) })
+	s.t.Cleanup(func() { require.NoError(s.t, rt.Close(context.Background())) })
 	return rt
 }
 
