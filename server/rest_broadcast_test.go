@@ -1,0 +1,165 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/admin"
+	"github.com/leanrtm/realtime/realtimetest"
+	"github.com/leanrtm/realtime/server"
+	"github.com/leanrtm/realtime/server/internal/store"
+)
+
+// crowd is an app with many clients that are known and subscribe a service
+// conversation, of whom some are online.
+type crowd struct {
+	tb      testing.TB
+	s       *realtimetest.Server
+	store   server.Store
+	service *admin.ServiceConversation
+	online  int
+	known   int
+	arrived chan string // a text for every client that got it
+}
+
+// online clients share this many connections.
+const crowdConnections = 4
+
+func newCrowd(tb testing.TB, online int) *crowd {
+	c := &crowd{tb: tb, store: server.NewMemoryStore(), arrived: make(chan string, 4*online)}
+	c.s = realtimetest.NewServer(tb, realtimetest.WithServerOptions(func(o *server.Options) { o.Store = c.store }))
+	var err error
+	c.service, err = c.s.Admin().CreateServiceConversation(tb.Context(), admin.ServiceConversationOptions{Name: "GM"})
+	require.NoError(tb, err)
+	c.grow(online)
+	rts := make([]*realtime.Realtime, crowdConnections)
+	for i := range rts {
+		o := c.s.Options()
+		o.Logger = nil
+		rts[i], err = realtime.New(o)
+		require.NoError(tb, err)
+		tb.Cleanup(func() { rts[i].Close(context.Background()) })
+	}
+	for i := range online {
+		client := rts[i%len(rts)].NewIMClient(crowdID(i))
+		client.OnMessage(func(_ context.Context, e *realtime.MessageEvent) { c.arrived <- e.Message.Text() })
+		require.NoError(tb, client.Open(tb.Context()))
+	}
+	c.online = online
+	return c
+}
+
+func crowdID(i int) string { return fmt.Sprintf("player-%06d", i) }
+
+// grow lets so many clients be known, as if each had been logged in once and had
+// subscribed.
+func (c *crowd) grow(known int) {
+	now := time.Now().UnixMilli()
+	seen, err := json.Marshal(map[string]int64{"first": now, "last": now})
+	require.NoError(c.tb, err)
+	for c.known < known {
+		b := store.Batch{App: c.s.AppID}
+		for range 1000 {
+			id := crowdID(c.known)
+			b.Ops = append(b.Ops,
+				&store.PutRecord{Record: &store.Record{Kind: "seen", Key: id, Version: 1, Body: seen}},
+				&store.PutMember{Cid: c.service.ID(), Member: store.Member{Client: id, Joined: now}})
+			c.known++
+		}
+		require.NoError(c.tb, store.CommitOne(c.tb.Context(), c.store, b))
+	}
+	n, err := c.service.Count(c.tb.Context())
+	require.NoError(c.tb, err)
+	require.Equal(c.tb, c.known, n)
+}
+
+type send = func(ctx context.Context, b admin.Broadcast) (*realtime.Message, error)
+
+// publish broadcasts a text and waits until everybody online has it.
+func (c *crowd) publish(to send, text string) {
+	_, err := to(c.tb.Context(), admin.Broadcast{From: "GM", Content: realtime.NewTextMessage(text)})
+	require.NoError(c.tb, err)
+	for range c.online {
+		require.Equal(c.tb, text, <-c.arrived)
+	}
+}
+
+const rounds = 5
+
+// cost is what a broadcast costs, from the request to the last handler: the
+// least of some, since everything else that happens only adds to it.
+func (c *crowd) cost(to send) (bytes uint64, elapsed time.Duration) {
+	bytes, elapsed = 1<<63, time.Hour
+	var before, after runtime.MemStats
+	for i := range rounds {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		c.publish(to, fmt.Sprint("broadcast ", i))
+		elapsed = min(elapsed, time.Since(start))
+		runtime.ReadMemStats(&after)
+		bytes = min(bytes, after.TotalAlloc-before.TotalAlloc)
+	}
+	return bytes, elapsed
+}
+
+// A broadcast costs by who is online, not by who is known.
+func TestBroadcastCostsByWhoIsOnline(t *testing.T) {
+	c := newCrowd(t, 1000)
+	targets := map[string]send{
+		"to subscribers": c.service.BroadcastToSubscribers, "to all": c.service.BroadcastToAll,
+	}
+	type cost struct {
+		bytes   uint64
+		elapsed time.Duration
+	}
+	few := make(map[string]cost)
+	for name, to := range targets {
+		bytes, elapsed := c.cost(to)
+		few[name] = cost{bytes, elapsed}
+	}
+	c.grow(100_000)
+	for name, to := range targets {
+		bytes, elapsed := c.cost(to)
+		t.Logf("%s, 1,000 online: %d bytes in %v with 1,000 known, %d bytes in %v with 100,000 known",
+			name, few[name].bytes, few[name].elapsed, bytes, elapsed)
+		require.Less(t, bytes, few[name].bytes*3/2, name)
+		require.Less(t, elapsed, 5*few[name].elapsed+50*time.Millisecond, name)
+	}
+
+	// Who was away has everything to read from the one copy: all that went to all,
+	// and what went to subscribers since it subscribed, before the second round.
+	unread, err := c.s.Admin().IMClient(crowdID(c.known-1)).UnreadCount(t.Context(), c.service.ID())
+	require.NoError(t, err)
+	require.Equal(t, 3*rounds, unread)
+	n := 0
+	for _, err := range c.service.Messages(t.Context(), realtime.MessageQuery{}) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 4*rounds, n, "stored once each")
+}
+
+func BenchmarkBroadcast(b *testing.B) {
+	c := newCrowd(b, 1000)
+	for _, known := range []int{1000, 100_000} {
+		c.grow(known)
+		for name, to := range map[string]send{
+			"subscribers": c.service.BroadcastToSubscribers, "all": c.service.BroadcastToAll,
+		} {
+			b.Run(fmt.Sprintf("%s/known=%d", name, known), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					c.publish(to, "double coins")
+				}
+			})
+		}
+	}
+}
