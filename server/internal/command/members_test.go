@@ -233,6 +233,7 @@ func TestReplyComesBeforeItsPushes(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		tom := e.login("tom")
 		jerry := tom.open("jerry")
+		time.Sleep(time.Second) // a login holds pushes back too
 		*tom.serial++
 		tom.conn.Send(&pb.GenericCommand{
 			Cmd: pb.CommandType_conv.Enum(), Op: pb.OpType_start.Enum(), I: tom.serial, PeerId: &tom.id,
@@ -316,6 +317,9 @@ func TestRolesAndRemoval(t *testing.T) {
 		got := owner.ok(pb.OpType_remove, pb.OpType_removed, about(id, "owner", "other"))
 		require.Equal(t, []string{"other"}, got.GetAllowedPids())
 		require.Equal(t, []string{"owner"}, got.GetFailedPids()[0].GetPids())
+		owner.role(id, "member", wire.RoleManager)
+		failed(manager, wire.CodeConversationOperationUnauthorized, "member")
+		owner.role(id, "member", wire.RoleMember)
 		manager.ok(pb.OpType_remove, pb.OpType_removed, about(id, "member"))
 		// Two are left: now the owner may go, and come back as the owner.
 		got = owner.ok(pb.OpType_remove, pb.OpType_removed, about(id, "owner"))

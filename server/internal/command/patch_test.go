@@ -171,6 +171,31 @@ func TestEditHookReplaces(t *testing.T) {
 	})
 }
 
+// A message that is recalled while the hook about its edit takes its time stays
+// recalled.
+func TestEditLosesAgainstARecall(t *testing.T) {
+	var e *env
+	run(t, func(t *testing.T, env *env) {
+		e = env
+		tom := e.login("tom")
+		id := tom.create(nil)
+		ack := tom.say(id, "x")
+		wantError(t, wire.CodeMessageNotFound, tom.call(patchCommand(pb.OpType_modify, &pb.PatchItem{
+			Cid: &id, Mid: ack.Uid, Timestamp: ack.T, Data: proto.String("y"),
+		})))
+		require.Equal(t, []string{wire.RecalledContent}, bodies(tom.history(&pb.LogsCommand{Cid: &id})))
+		tom.pushes()
+	}, func(s *settings) {
+		s.hooks.MessageUpdate = func(ctx context.Context, ev *hook.MessageUpdate) (hook.MessageVerdict, error) {
+			if ev.Recall {
+				return hook.MessageVerdict{}, nil
+			}
+			_, err := e.engine.Edit(ctx, admin(""), &engine.Edit{Cid: ev.ConvID, Mid: ev.MessageID, TS: ev.Timestamp, Recall: true})
+			return hook.MessageVerdict{}, err
+		}
+	})
+}
+
 // Edits by the app are told to the author too, with the reason.
 func TestSystemEdit(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {

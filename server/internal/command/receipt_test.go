@@ -3,6 +3,7 @@ package command_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/engine"
+	"github.com/leanrtm/realtime/server/internal/store"
 )
 
 func (c *client) maxRead(id string) *pb.ConvCommand {
@@ -80,6 +82,13 @@ func TestReceipts(t *testing.T) {
 		require.True(t, both[1].GetRcpMessage().GetRead())
 		require.Equal(t, d.GetUid(), both[1].GetRcpMessage().GetId())
 		jerry.received(id, d.GetT(), d.GetT())
+		require.Empty(t, tom.pushes())
+
+		// Nobody asked, nobody is told.
+		f := tom.say(id, "f")
+		jerry.pushes()
+		jerry.received(id, f.GetT(), f.GetT())
+		jerry.reads(id, f.GetT())
 		require.Empty(t, tom.pushes())
 	})
 }
@@ -218,7 +227,7 @@ func TestUnreadLimits(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		tom := e.login("tom")
 		var all []string
-		for i := range 5 {
+		for i := range 14 {
 			id := tom.create(nil, func(m *pb.ConvCommand) { m.M = []string{"jerry"} }, named(fmt.Sprint(i)))
 			all = append(all, id)
 			for range 12 {
@@ -228,6 +237,7 @@ func TestUnreadLimits(t *testing.T) {
 		}
 		jerry := e.login("jerry")
 		p := jerry.pushes()
+		require.Greater(t, len(p), 1, "too much for one frame")
 		var told []string
 		for i, frame := range p {
 			for _, u := range frame.GetUnreadMessage().GetConvs() {
@@ -237,8 +247,9 @@ func TestUnreadLimits(t *testing.T) {
 			// The cursor moves with the last frame only.
 			require.Equal(t, i == len(p)-1, frame.GetUnreadMessage().NotifTime != nil)
 		}
-		require.Equal(t, []string{all[4], all[3], all[2]}, told, "the latest ones")
-	}, func(s *settings) { s.limits.UnreadCount, s.limits.UnreadConvs = 10, 3 })
+		slices.Reverse(all)
+		require.Equal(t, all[:12], told, "the latest ones")
+	}, func(s *settings) { s.limits.UnreadCount, s.limits.UnreadConvs = 10, 12 })
 }
 
 func TestUnreadStartsWhenOneJoins(t *testing.T) {
@@ -313,6 +324,94 @@ func TestLoginCountsNothingTwice(t *testing.T) {
 			require.Equal(t, messages, counted+pushed, "login %d: %d counted, %d pushed", i, counted, pushed)
 		}
 	}, func(s *settings) { s.limits.UnreadCount = 1000 })
+}
+
+// meanwhile is a store that lets something happen before or after a login reads
+// what the client has.
+type meanwhile struct {
+	store.Store
+	before, after func()
+}
+
+func (m *meanwhile) Memberships(ctx context.Context, app, client, after string, n int) ([]store.Membership, error) {
+	run := func(f *func()) {
+		if todo := *f; todo != nil && client == "jerry" {
+			*f = nil
+			todo()
+		}
+	}
+	run(&m.before)
+	page, err := m.Store.Memberships(ctx, app, client, after, n)
+	run(&m.after)
+	return page, err
+}
+
+// A message that comes while a login is being read is told once: with the count
+// if it is in what was read, as a push if it is not. So it is for every log that
+// a message can be in.
+func TestMessagesDuringALogin(t *testing.T) {
+	for _, mode := range []string{wire.SubprotocolBinary, wire.SubprotocolBinaryOffline} {
+		for what, send := range map[string]func(e *env, group, service, body string) error{
+			"a group": func(e *env, group, service, body string) error {
+				_, err := e.engine.Send(e.t.Context(), admin("tom"), group, out(body))
+				return err
+			},
+			"a broadcast to subscribers": func(e *env, group, service, body string) error {
+				_, err := e.engine.BroadcastToSubscribers(e.t.Context(), admin("tom"), service, out(body))
+				return err
+			},
+			"a broadcast to all": func(e *env, group, service, body string) error {
+				_, err := e.engine.BroadcastToAll(e.t.Context(), admin("tom"), service, out(body), 0)
+				return err
+			},
+			"a message of a service": func(e *env, group, service, body string) error {
+				_, err := e.engine.SendTo(e.t.Context(), admin("tom"), service, []string{"jerry"}, out(body))
+				return err
+			},
+		} {
+			for _, early := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, %s, %t", mode, what, early), func(t *testing.T) {
+					var m *meanwhile
+					run(t, func(t *testing.T, e *env) {
+						tom, jerry := e.login("tom"), e.login("jerry")
+						group := tom.create([]*client{jerry})
+						service := e.service("s")
+						jerry.subscribe(service)
+						jerry.logout()
+						require.NoError(t, send(e, group, service, "1"))
+						during := func() { require.NoError(t, send(e, group, service, "2")) }
+						if early {
+							m.before = during
+						} else {
+							m.after = during
+						}
+						jerry = e.loginOver(mode, "jerry")
+						require.Nil(t, m.before)
+						require.Nil(t, m.after)
+						seen := 0
+						var texts []string
+						for _, p := range jerry.pushes() {
+							if u := p.GetUnreadMessage(); u != nil {
+								require.Len(t, u.GetConvs(), 1)
+								seen += int(u.GetConvs()[0].GetUnread())
+							} else {
+								texts = append(texts, p.GetDirectMessage().GetMsg())
+							}
+						}
+						require.Equal(t, 2, seen+len(texts), "%d counted, pushed %v", seen, texts)
+						if mode == wire.SubprotocolBinaryOffline {
+							require.Equal(t, []string{"1", "2"}, texts)
+						}
+					}, func(s *settings) {
+						s.store = func(inner store.Store) store.Store {
+							m = &meanwhile{Store: inner}
+							return m
+						}
+					})
+				})
+			}
+		}
+	}
 }
 
 // Delivered marks are written late, at the latest when the server ends.
