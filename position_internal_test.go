@@ -67,6 +67,21 @@ func TestIDWindow(t *testing.T) {
 	require.False(t, w.has(2*windowSize-1))
 }
 
+// What recovery has brought is not delivered again, however long ago it was.
+func TestFetchedIsNotDeliveredAgain(t *testing.T) {
+	s := newSync(t)
+	at := point{2000, "m0"}
+	s.recovered("a", at)
+	for i := range 2 * windowSize {
+		s.arrived("b", point{int64(3000 + i), fmt.Sprint("x", i)}, false)
+	}
+	require.False(t, s.seen.has(s.hash("m0")))
+	require.False(t, s.arrived("a", at, false))
+	require.False(t, s.arrived("a", point{1999, "other"}, false))
+	require.True(t, s.arrived("a", point{1999, "typing"}, true), "what is not stored was not fetched")
+	require.True(t, s.arrived("a", point{2000, "m1"}, false))
+}
+
 func TestReceiptsAreBounded(t *testing.T) {
 	s := newSync(t)
 	for i := range maxReceipts + 10 {

@@ -2,6 +2,7 @@ package realtime_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -17,10 +18,11 @@ import (
 // it stood: what was not handled is delivered again, in order.
 func TestPosition(t *testing.T) {
 	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
-		for _, id := range []string{"a", "b", "c"} {
+		for _, id := range []string{"a", "b", "c", "d"} {
 			s.has(id, map[string]any{"m": []string{"Tom", "Jerry"}})
 		}
 		s.said("c", "Jerry", "early", "before login")
+		s.said("d", "Jerry", "early", "before login")
 		time.Sleep(time.Second)
 
 		first := s.rt.NewIMClient("Tom")
@@ -44,6 +46,7 @@ func TestPosition(t *testing.T) {
 		say("b", "b2") // hangs
 		say("a", "a2")
 		say("b", "b3")
+		say("d", "d1")
 		require.Contains(t, l.take(), "b: Jerry: b2")
 		text, err := first.Position().MarshalText()
 		require.NoError(t, err)
@@ -69,10 +72,10 @@ func TestPosition(t *testing.T) {
 		}
 		require.ElementsMatch(t, []string{
 			"b: Jerry: b2 (recovered)", "b: Jerry: b3 (recovered)", "a: Jerry: a2 (recovered)", "c: Jerry: c1 (recovered)",
-			got[len(got)-1],
+			"d: Jerry: d1 (recovered)", got[len(got)-1],
 		}, got)
 		require.Less(t, index(got, "b: Jerry: b2 (recovered)"), index(got, "b: Jerry: b3 (recovered)"))
-		require.Contains(t, got[len(got)-1], "recovered 4 of ")
+		require.Contains(t, got[len(got)-1], "recovered 5 of ")
 		require.NoError(t, second.Close(t.Context()))
 
 		require.NoError(t, p.UnmarshalText(all))
@@ -127,6 +130,64 @@ func TestPositionOfStream(t *testing.T) {
 		require.Equal(t, "a: Jerry: 1 (recovered)", got[1])
 		require.Equal(t, "a: Jerry: 2 (recovered)", got[3])
 		require.Len(t, got, 5)
+	})
+}
+
+// A client that only sends does not read through all it has sent when it comes
+// back.
+func TestPositionOfSender(t *testing.T) {
+	withConversation(t, realtime.Options{}, func(t *testing.T, s *stage, tom *realtime.IMClient, conv *realtime.Conversation) {
+		since := func() time.Time {
+			asked := s.last(pb.CommandType_conv, pb.OpType_query).GetConvMessage().GetWhere().GetData()
+			var where struct {
+				LM struct {
+					GT struct{ ISO time.Time } `json:"$gt"`
+				} `json:"lm"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(asked), &where))
+			return where.LM.GT.ISO
+		}
+		time.Sleep(time.Hour)
+		_, err := conv.Send(t.Context(), realtime.NewTextMessage("hi"))
+		require.NoError(t, err)
+		sent := time.Now()
+		p := tom.Position()
+		s.Socket().Drop()
+		time.Sleep(time.Minute)
+		require.Equal(t, 30*time.Second, sent.Sub(since()))
+
+		require.NoError(t, tom.Close(t.Context()))
+		s.open("Tom", realtime.WithPosition(p))
+		synctest.Wait()
+		require.Equal(t, 30*time.Second, sent.Sub(since()))
+	})
+}
+
+// A conversation that the position speaks of has no news, or is gone: what is
+// said there later is delivered all the same.
+func TestPositionInQuietConversation(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("a", map[string]any{"m": []string{"Jerry"}})
+		first := s.rt.NewIMClient("Tom")
+		hang := make(chan struct{})
+		first.OnMessage(func(context.Context, *realtime.MessageEvent) { <-hang })
+		require.NoError(t, first.Open(t.Context()))
+		time.Sleep(time.Second)
+		s.push("Tom", "a", s.said("a", "Jerry", "m1", "one"))
+		time.Sleep(time.Hour)
+		s.has("b", map[string]any{"m": []string{"Tom"}})
+		s.push("Tom", "b", s.said("b", "Jerry", "m2", "two"))
+		synctest.Wait()
+		p := first.Position()
+		close(hang)
+		require.NoError(t, first.Close(t.Context()))
+		second := s.rt.NewIMClient("Tom", realtime.WithPosition(p))
+		l := listen(second)
+		require.NoError(t, second.Open(t.Context()))
+		require.Equal(t, []string{"b: 1 unread, mentioned false", "b: Jerry: two (recovered)", "recovered 1 of [b], failed 0"}, l.take())
+		time.Sleep(time.Second)
+		s.push("Tom", "a", s.said("a", "Jerry", "m3", "three"))
+		require.Equal(t, []string{"a: 1 unread, mentioned false", "a: Jerry: three"}, l.take())
 	})
 }
 
