@@ -70,7 +70,7 @@ func (s *clientSync) notified(cid, op string, at int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastNotif = max(s.lastNotif, at)
-	return at == 0 || s.seen.add(s.hash(cid + "\x00" + op + "\x00" + strconv.FormatInt(at, 10)))
+	return at == 0 || s.seen.add(s.hash(cid+"\x00"+op+"\x00"+strconv.FormatInt(at, 10)))
 }
 
 // notifHandled and editHandled note that the listeners are through with a

@@ -70,7 +70,7 @@ func (s *story) care(ctx context.Context) error {
 	s.listen(s.william)
 	s.watchMessages()
 	if err := s.william.client.Open(ctx); err != nil {
-		return fmt.Errorf("William comes back: %w", err)
+		return fmt.Errorf("%s comes back: %w", s.william.name, err)
 	}
 	return s.diary.wait(ctx, entry{"William", eventCount, "1"})
 }
