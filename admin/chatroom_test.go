@@ -11,7 +11,7 @@ import (
 )
 
 func TestChatRoom(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h, err := e.c.CreateChatRoom(e.ctx(), realtime.ChatRoomOptions{Name: "world", Attributes: map[string]any{"zone": 1}})
 		require.NoError(t, err)
 		tom, jerry := e.player("tom"), e.player("jerry")

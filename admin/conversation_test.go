@@ -13,7 +13,7 @@ import (
 )
 
 func TestConversationLife(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom := e.player("tom")
 		born := time.Date(2015, 6, 1, 12, 30, 0, 0, time.UTC)
 		h, err := e.c.CreateConversation(e.ctx(), realtime.ConversationOptions{
@@ -70,7 +70,7 @@ func TestConversationLife(t *testing.T) {
 }
 
 func TestConversationMembers(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom, mary := e.player("tom"), e.player("mary")
 		h := e.conversation("tom")
 		tom.take()
@@ -105,7 +105,7 @@ func TestConversationMembers(t *testing.T) {
 }
 
 func TestConversationRoles(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom, jerry := e.player("tom"), e.player("jerry")
 		conv, err := tom.CreateConversation(e.ctx(), realtime.ConversationOptions{Members: []string{"jerry", "mary"}})
 		require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestConversationRoles(t *testing.T) {
 }
 
 func TestSilencing(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom := e.player("tom")
 		h := e.conversation("tom", "jerry")
 		conv := tom.conv(h.ID())
@@ -171,7 +171,7 @@ func TestSilencing(t *testing.T) {
 }
 
 func TestBlocking(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom := e.player("tom")
 		h := e.conversation("tom", "jerry")
 		tom.take()
@@ -207,7 +207,7 @@ func TestBlocking(t *testing.T) {
 }
 
 func TestConversationsPage(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		var normal []string
 		for i := range 25 {
 			h, err := e.c.CreateConversation(e.ctx(), realtime.ConversationOptions{
@@ -271,7 +271,7 @@ func TestConversationsPage(t *testing.T) {
 }
 
 func TestAttributesThatCannotBe(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.conversation("tom")
 		loop := map[string]any{}
 		loop["loop"] = loop

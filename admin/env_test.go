@@ -22,11 +22,11 @@ type env struct {
 	c *admin.Client
 }
 
-func run(t *testing.T, f func(e *env), opts ...realtimetest.Option) {
+func run(t *testing.T, f func(t *testing.T, e *env), opts ...realtimetest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := realtimetest.NewServer(t, opts...)
-		f(&env{T: t, s: s, c: s.Admin()})
+		f(t, &env{T: t, s: s, c: s.Admin()})
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func TestOnlineAndStats(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		var ids []string
 		for i := range 45 {
 			ids = append(ids, fmt.Sprintf("c%02d", i))
@@ -42,7 +42,7 @@ func TestOnlineAndStats(t *testing.T) {
 }
 
 func TestKick(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom := e.player("tom")
 		require.NoError(t, e.c.IMClient("tom").Kick(e.ctx(), "请文明发言"))
 		closed := pick[*realtime.CloseEvent](tom)
@@ -60,7 +60,7 @@ func TestKick(t *testing.T) {
 }
 
 func TestBlockConversations(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tom := e.c.IMClient("tom")
 		var ids []string
 		for i := range 15 {
@@ -88,7 +88,7 @@ func TestBlockConversations(t *testing.T) {
 }
 
 func TestSignLogin(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		id, s, err := e.c.SignLogin(e.ctx(), "session-of-tom")
 		require.NoError(t, err)
 		require.Equal(t, "user-tom", id)
@@ -117,7 +117,7 @@ func TestSignLogin(t *testing.T) {
 }
 
 func TestIDsThatLookLikePaths(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		for _, id := range []string{"a/b", "..", ".", "a b?c=d#e", "%2F", "好", "a%20b", "../x"} {
 			p := e.player(id)
 			require.NoError(t, e.c.IMClient(id).Kick(e.ctx(), "bye"), id)

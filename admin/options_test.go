@@ -71,7 +71,7 @@ func TestServerWithoutAScheme(t *testing.T) {
 func TestMasterKeyIsNeverTold(t *testing.T) {
 	var told bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		o := e.s.AdminOptions()
 		require.Equal(t, secret, o.MasterKey)
 		o.Logger = logger

@@ -273,7 +273,7 @@ func (tr *trace) last(mux *http.ServeMux) string {
 }
 
 func TestUnknownIDs(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tr := &trace{next: e.s.HTTPClient().Transport}
 		o := e.s.AdminOptions()
 		o.HTTPClient = &http.Client{Transport: tr}
@@ -304,7 +304,7 @@ func TestUnknownIDs(t *testing.T) {
 }
 
 func TestWrongKeys(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		for name, change := range map[string]func(o *admin.Options){
 			"another key":     func(o *admin.Options) { o.MasterKey = "guessed" },
 			"the app key":     func(o *admin.Options) { o.MasterKey = e.s.AppKey },
@@ -344,7 +344,7 @@ func TestWrongKeys(t *testing.T) {
 }
 
 func TestSignedRequests(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		tr := &trace{next: e.s.HTTPClient().Transport}
 		o := e.s.AdminOptions()
 		o.SignRequests, o.HTTPClient = true, &http.Client{Transport: tr}
@@ -466,7 +466,7 @@ func bodies(e *env) map[string]struct {
 }
 
 func TestBodies(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		defer time.Sleep(time.Second) // net/http lingers over requests that it did not read
 		requests := bodies(e)
 		for name, r := range requests {
@@ -523,7 +523,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		conv, service := "/1.2/rtm/conversations/"+e.conversation("tom").ID(), "/1.2/rtm/service-conversations/"+e.service().ID()
 		for _, path := range []string{
 			"GET /1.2/rtm/conversations?limit=many",
@@ -557,7 +557,7 @@ func TestParameters(t *testing.T) {
 
 // A path names a kind; what is of another kind is not there, and says why.
 func TestKindsAreNotMixed(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		conv, room, service := e.conversation("tom").ID(), e.room().ID(), e.service().ID()
 		for _, id := range []string{room, service} {
 			_, err := e.c.Conversation(id).Send(e.ctx(), text("tom", "x"))
@@ -580,7 +580,7 @@ func TestKindsAreNotMixed(t *testing.T) {
 }
 
 func TestHandlesWithoutIDs(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		require.ErrorIs(t, e.c.Conversation("").Delete(e.ctx()), realtime.ErrInvalidArgument)
 		require.ErrorIs(t, errOf(e.c.Conversation("").Fetch(e.ctx())), realtime.ErrInvalidArgument)
 		require.ErrorIs(t, errOf(e.c.ChatRoom("").Send(e.ctx(), text("tom", "x"))), realtime.ErrInvalidArgument)

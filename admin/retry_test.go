@@ -296,7 +296,7 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestRetriedSendsArriveOnce(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		o := e.s.AdminOptions()
 		o.RetrySends = true
 		o.HTTPClient = &http.Client{Transport: &lossy{next: e.s.HTTPClient().Transport}}
@@ -349,7 +349,7 @@ func TestRetriedSendsArriveOnce(t *testing.T) {
 }
 
 func TestSendsAreSentOnce(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		o := e.s.AdminOptions()
 		o.HTTPClient = &http.Client{Transport: &lossy{next: e.s.HTTPClient().Transport}}
 		c, err := admin.New(o)

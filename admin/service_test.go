@@ -12,7 +12,7 @@ import (
 )
 
 func TestSubscribers(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h, err := e.c.CreateServiceConversation(e.ctx(), admin.ServiceConversationOptions{
 			Name: "News", Attributes: map[string]any{"icon": "n.png"},
 		})
@@ -64,7 +64,7 @@ func TestSubscribers(t *testing.T) {
 }
 
 func TestSubscriptions(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		var ids []string
 		for range 105 {
 			h := e.service()
@@ -86,7 +86,7 @@ func TestSubscriptions(t *testing.T) {
 }
 
 func TestBroadcastToSubscribers(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		tom, stranger := e.player("tom"), e.player("stranger")
 		require.NoError(t, h.Subscribe(e.ctx(), "tom"))
@@ -131,7 +131,7 @@ func TestBroadcastToSubscribers(t *testing.T) {
 }
 
 func TestBroadcastToAll(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		tom := e.player("tom")
 		e.player("known").Close(e.ctx())
@@ -196,7 +196,7 @@ func TestBroadcastToAll(t *testing.T) {
 // Somebody new is told the latest broadcast only; who was there before gets all
 // that are valid.
 func TestNewcomerGetsTheLatestBroadcast(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		e.player("old").Close(e.ctx())
 		for i := range 3 {
@@ -210,7 +210,7 @@ func TestNewcomerGetsTheLatestBroadcast(t *testing.T) {
 }
 
 func TestBroadcastsPage(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		want := []string{}
 		for i := range 230 {
@@ -225,7 +225,7 @@ func TestBroadcastsPage(t *testing.T) {
 }
 
 func TestSendTo(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		tom, jerry, gm := e.player("tom"), e.player("jerry"), e.player("GM")
 		sent, err := h.SendTo(e.ctx(), []string{"tom", "away"}, text("GM", "a gift for you"))
@@ -264,7 +264,7 @@ func TestSendTo(t *testing.T) {
 
 // What players write to a service conversation is for the app.
 func TestMessagesToAService(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		tom := e.player("tom")
 		tom.say(h.ID(), "help!")
@@ -275,7 +275,7 @@ func TestMessagesToAService(t *testing.T) {
 }
 
 func TestServiceMistakes(t *testing.T) {
-	run(t, func(e *env) {
+	run(t, func(t *testing.T, e *env) {
 		h := e.service()
 		b := cast("GM", "x")
 		b.ValidTill = time.Now().Add(time.Hour)
