@@ -218,6 +218,7 @@ func (c *client) open(id string, changes ...change) *client {
 	}
 	d.opened = d.call(cmd)
 	require.Equal(c.t, pb.OpType_opened, d.opened.GetOp(), "%v", d.opened)
+	synctest.Wait() // what the server does after it has answered
 	return &d
 }
 

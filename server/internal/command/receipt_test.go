@@ -331,6 +331,16 @@ func TestLoginCountsNothingTwice(t *testing.T) {
 type meanwhile struct {
 	store.Store
 	before, after func()
+	counted       func() // after unread messages were counted
+}
+
+func (m *meanwhile) Unread(ctx context.Context, log store.LogID, me string, after int64, limit int) (store.Unread, error) {
+	u, err := m.Store.Unread(ctx, log, me, after, limit)
+	if todo := m.counted; todo != nil {
+		m.counted = nil
+		todo()
+	}
+	return u, err
 }
 
 func (m *meanwhile) Memberships(ctx context.Context, app, client, after string, n int) ([]store.Membership, error) {
@@ -344,6 +354,49 @@ func (m *meanwhile) Memberships(ctx context.Context, app, client, after string, 
 	page, err := m.Store.Memberships(ctx, app, client, after, n)
 	run(&m.after)
 	return page, err
+}
+
+// A count that is told comes after the messages that are in it and before the
+// others.
+func TestCountIsInItsPlace(t *testing.T) {
+	var m *meanwhile
+	run(t, func(t *testing.T, e *env) {
+		tom, jerry := e.login("tom"), e.login("jerry")
+		group, service := tom.create([]*client{jerry}), e.service("s")
+		jerry.subscribe(service)
+		for _, id := range []string{group, service} {
+			send := func(body string) int64 {
+				if id == group {
+					return tom.say(id, body).GetT()
+				}
+				s, err := e.engine.BroadcastToSubscribers(t.Context(), admin("tom"), id, out(body))
+				require.NoError(t, err)
+				return s.TS
+			}
+			first := send("1")
+			send("2")
+			jerry.pushes()
+			m.counted = func() {
+				if id == service { // counts before it raises the mark too
+					m.counted = func() { send("3") }
+					return
+				}
+				send("3")
+			}
+			jerry.reads(id, first)
+			require.Nil(t, m.counted)
+			p := jerry.pushes()
+			require.Len(t, p, 2)
+			require.Equal(t, "3", p[0].GetDirectMessage().GetMsg())
+			require.EqualValues(t, 2, p[1].GetUnreadMessage().GetConvs()[0].GetUnread(), id)
+			require.Equal(t, "3", p[1].GetUnreadMessage().GetConvs()[0].GetData())
+		}
+	}, func(s *settings) {
+		s.store = func(inner store.Store) store.Store {
+			m = &meanwhile{Store: inner}
+			return m
+		}
+	})
 }
 
 // A message that comes while a login is being read is told once: with the count
@@ -472,6 +525,10 @@ func TestOfflineMode(t *testing.T) {
 		again := e.loginOver(wire.SubprotocolBinaryOffline, "jerry").only()
 		require.Equal(t, b.GetUid(), again.GetDirectMessage().GetId(), "what was not acknowledged comes again")
 		require.Nil(t, again.GetDirectMessage().HasMore)
+		old := e.loginOver(wire.SubprotocolBinaryOffline, "jerry")
+		old.pushes()
+		e.login("jerry").reads(few, b.GetT())
+		require.Empty(t, old.pushes(), "no counts")
 	})
 }
 

@@ -39,16 +39,19 @@
 //
 // Lock order: conv.mu, lane.mu, then leaves (casts, janitor, registry). Two
 // conv.mu are never held together. No lock is held while a hook runs or while
-// the caller waits for a load.
+// the caller waits for a load. With a conversation locked the store is written to,
+// which an inline store does without waiting, and single rows are read that
+// belong to the decision (the head of a client's log, a subscription); pages and
+// counts are read before.
 //
 // # Failure answers
 //
 //   - unknown conversation: 4303, for a send 4401;
 //   - the store is unavailable: 4200 for messages, 4300 for conversations, 4310
 //     and 4311 for queries and history; nothing was changed;
-//   - the outcome of a send is unknown: it is read back before the answer; if
-//     that fails too the answer is 4200 and the sender's retry with the same
-//     token finds what was stored;
+//   - the outcome of a send is unknown: the message is looked for before the
+//     answer; if that fails too the answer is 4200, and the sender's retry with
+//     the same token finds what was stored;
 //   - the cache was stale (a guard failed): the conversation is loaded again and
 //     the operation decided again, a few times, then 4300;
 //   - a hook fails: the operation proceeds, the failure is logged.

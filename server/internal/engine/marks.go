@@ -300,7 +300,7 @@ func (e *Engine) pushUnread(c *conv, client string, u store.Unread, last *store.
 	body := unreadFrame([]*pb.UnreadTuple{unreadTuple(c.cid, c.kind(), u, last)}, e.safe())
 	e.sessions.Publish(&fanout.Event{
 		App: c.app.ID, Kind: fanout.TargetClients, Clients: []string{client},
-		Class: fanout.ClassStored, Body: body, NeedCaps: c.needCaps(),
+		Class: fanout.ClassStored, Body: body, NeedCaps: c.needCaps(), Counts: true,
 	})
 }
 

@@ -93,6 +93,9 @@ type Event struct {
 	// NeedCaps are the configBitmap bits a session must have, all of them, to
 	// get the event.
 	NeedCaps int64
+	// Counts leaves out sessions of mode 1, which are pushed messages instead of
+	// counts.
+	Counts bool
 
 	// Log and Seq are the position of the log entry that the event tells. A
 	// session that is being opened and was told of that position by its Snapshot

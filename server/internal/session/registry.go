@@ -350,7 +350,7 @@ type delivery struct {
 // to pushes the event to one session, or leaves it at the session's gate.
 func (d delivery) to(s *Session) {
 	ev := d.ev
-	if s.ref == ev.Except || s.caps&ev.NeedCaps != ev.NeedCaps {
+	if s.ref == ev.Except || s.caps&ev.NeedCaps != ev.NeedCaps || ev.Counts && s.actor.Offline {
 		return
 	}
 	if g := s.gate.Load(); g != nil && g.leave(d) {
