@@ -98,7 +98,7 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	// A server that turns a program away says why as it closes.
-	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && turnsAway(wire.Code(closed.Code)) {
+	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && turnsAway(closed.Code) {
 		err = fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
 	}
 	if answer := (*router.Error)(nil); errors.As(err, &answer) && answer.Code != 0 {
@@ -114,7 +114,7 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 // that were cut off with it are not to blame.
 func tooLong(cmd *pb.GenericCommand, err error) error {
 	closed := (*conn.CloseError)(nil)
-	if errors.As(err, &closed) && wire.Code(closed.Code) == wire.CodeFrameTooLong && proto.Size(cmd) > wire.MaxMessageSize {
+	if errors.As(err, &closed) && closed.Code == wire.CodeFrameTooLong && proto.Size(cmd) > wire.MaxMessageSize {
 		return fmt.Errorf("%w: %w", newError(ErrFrameTooLong, ""), err)
 	}
 	return err
