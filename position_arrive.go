@@ -1,6 +1,9 @@
 package realtime
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // arrived notes a message that the server pushed, and reports whether it is to
 // be delivered: it is not if it was before, or if recovery, which was cut off,
@@ -114,6 +117,9 @@ func (s *clientSync) patchHash(mid string, at int64) uint64 {
 type receiptBook struct {
 	byID  map[string]sentMessage
 	order []string // oldest first; has ids that are gone from byID
+
+	sending int                  // messages whose receipt is wanted and whose id is not known yet
+	early   map[string]time.Time // receipts that came meanwhile, for whatever message
 }
 
 // maxReceipts is how many receipts are waited for. Of older messages only
@@ -125,30 +131,62 @@ type sentMessage struct {
 	token   string
 }
 
-// waitReceipt notes a message that was sent with a receipt.
-func (s *clientSync) waitReceipt(m *Message, token string) {
+// waitReceipt notes a message that was sent with a receipt, unless that has
+// come already.
+func (s *clientSync) waitReceipt(m sentMessage) (at time.Time, came bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.receipts
+	if at, came = b.early[m.message.ID]; came {
+		delete(b.early, m.message.ID)
+		return at, true
+	}
 	if b.byID == nil {
 		b.byID = make(map[string]sentMessage)
 	}
-	b.byID[m.ID] = sentMessage{m, token}
-	b.order = append(b.order, m.ID)
+	b.byID[m.message.ID] = m
+	b.order = append(b.order, m.message.ID)
 	if len(b.order) > maxReceipts {
 		delete(b.byID, b.order[0])
 		b.order = b.order[1:]
 	}
+	return at, false
 }
 
-// takeReceipt returns the message that a receipt is of, once.
-func (s *clientSync) takeReceipt(id string) (sentMessage, bool) {
+// unsettled returns what tells of the ends of those sends that the receipt of
+// an unknown message could be of.
+func (s *clientSync) unsettled(cid, id string) []<-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, has := s.receipts.byID[id]
-	delete(s.receipts.byID, id)
-	if len(s.receipts.byID) == 0 {
-		s.receipts.order = nil
+	if _, known := s.receipts.byID[id]; known || s.receipts.sending == 0 {
+		return nil
+	}
+	var out []<-chan struct{}
+	for m := range s.sending {
+		if m.settled != nil && m.conv.id == cid {
+			out = append(out, m.settled)
+		}
+	}
+	return out
+}
+
+// takeReceipt returns the message that a receipt is of, once. The sender of a
+// message may come to know its id only after the receipt has come: then the
+// receipt is kept for it.
+func (s *clientSync) takeReceipt(id string, at time.Time) (sentMessage, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.receipts
+	m, has := b.byID[id]
+	delete(b.byID, id)
+	if len(b.byID) == 0 {
+		b.order = nil
+	}
+	if !has && b.sending > 0 && len(b.early) < maxReceipts {
+		if b.early == nil {
+			b.early = make(map[string]time.Time)
+		}
+		b.early[id] = at
 	}
 	return m, has
 }

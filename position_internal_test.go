@@ -85,18 +85,41 @@ func TestFetchedIsNotDeliveredAgain(t *testing.T) {
 func TestReceiptsAreBounded(t *testing.T) {
 	s := newSync(t)
 	for i := range maxReceipts + 10 {
-		s.waitReceipt(&Message{ID: fmt.Sprint("m", i)}, "t")
+		s.waitReceipt(sentMessage{&Message{ID: fmt.Sprint("m", i)}, "t"})
 	}
 	require.Len(t, s.receipts.byID, maxReceipts)
-	_, has := s.takeReceipt("m9")
+	_, has := s.takeReceipt("m9", time.Time{})
 	require.False(t, has)
-	sent, has := s.takeReceipt("m10")
+	sent, has := s.takeReceipt("m10", time.Time{})
 	require.True(t, has)
 	require.Equal(t, "m10", sent.message.ID)
 	for i := range maxReceipts + 10 {
-		s.takeReceipt(fmt.Sprint("m", i))
+		s.takeReceipt(fmt.Sprint("m", i), time.Time{})
 	}
 	require.Empty(t, s.receipts.order)
+}
+
+// The receipt of a message may overtake the sender on its way from the answer
+// to the book of receipts.
+func TestEarlyReceipt(t *testing.T) {
+	s := newSync(t)
+	at := time.UnixMilli(5)
+	_, waited := s.takeReceipt("m0", at)
+	require.False(t, waited)
+	require.Empty(t, s.receipts.early, "nobody is sending")
+
+	out := &sending{opts: sendOptions{flags: sendReceipt}}
+	s.begin(out)
+	_, waited = s.takeReceipt("m1", at)
+	require.False(t, waited)
+	got, came := s.waitReceipt(sentMessage{&Message{ID: "m1"}, "t"})
+	require.True(t, came)
+	require.Equal(t, at, got)
+	_, came = s.waitReceipt(sentMessage{&Message{ID: "m1"}, "t"})
+	require.False(t, came, "once")
+	s.takeReceipt("m2", at)
+	s.finish(out)
+	require.Empty(t, s.receipts.early)
 }
 
 func TestOutboxIsBounded(t *testing.T) {

@@ -139,16 +139,44 @@ func (c *IMClient) pushedReceipt(ctx context.Context, r *pb.RcpCommand) {
 	}
 	c.sync.observe(r.GetT())
 	conv := c.conversationOf(ctx, r.GetCid(), 0)
+	c.awaitSent(ctx, r.GetCid(), r.GetId())
 	at := fromMillis(r.GetT())
 	if r.GetRead() {
 		conv.readUpTo(at, r.GetFrom(), r.GetId())
 	} else {
 		conv.deliveredUpTo(at, r.GetFrom(), r.GetId())
 	}
-	sent, waited := c.sync.takeReceipt(r.GetId())
-	if !waited {
+	if sent, waited := c.sync.takeReceipt(r.GetId(), at); waited {
+		c.delivered(conv, sent, at)
+	}
+}
+
+// senderDelay is how long a receipt waits for the goroutine of its sender, which
+// has got the answer before but may not have told so.
+const senderDelay = 100 * time.Millisecond
+
+// awaitSent waits until a message that a receipt is of may have been told to be
+// sent, if its sender could be about to.
+func (c *IMClient) awaitSent(ctx context.Context, cid, id string) {
+	senders := c.sync.unsettled(cid, id)
+	if len(senders) == 0 {
 		return
 	}
+	timer := time.NewTimer(senderDelay)
+	defer timer.Stop()
+	for _, settled := range senders {
+		select {
+		case <-settled:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// delivered tells that a message has been received.
+func (c *IMClient) delivered(conv *Conversation, sent sentMessage, at time.Time) {
 	m := *sent.message
 	m.Status, m.DeliveredAt = StatusDelivered, at
 	conv.mu.Lock()

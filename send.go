@@ -26,7 +26,8 @@ type sending struct {
 	yes      bool // what optional booleans of the command point to
 	push     string
 
-	matched bool // recovery has met it in the history; under clientSync.mu
+	matched bool          // recovery has met it in the history; under clientSync.mu
+	settled chan struct{} // closed when there is an answer and listeners know it; nil: nobody waits for that
 }
 
 // Send sends content and returns the message as the server has accepted it. It
@@ -217,11 +218,14 @@ func (s *sending) accepted(ack *pb.AckCommand) *Message {
 		s.conv.state.sawMessage(m)
 		s.conv.mu.Unlock()
 	}
-	if s.opts.has(sendReceipt) {
-		c.sync.waitReceipt(m, s.opts.token)
-	}
 	if c.observed() {
 		c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token})
+	}
+	if s.opts.has(sendReceipt) {
+		sent := sentMessage{m, s.opts.token}
+		if at, came := c.sync.waitReceipt(sent); came {
+			c.delivered(s.conv, sent, at)
+		}
 	}
 	return m
 }

@@ -115,9 +115,12 @@ func (t dedupToken) applySend(o *sendOptions) { o.token, o.hasToken = string(t),
 
 // WithPriority orders the message among those of a busy chat room. In other
 // conversations it is ignored.
-func WithPriority(p MessagePriority) SendOption { return p }
+func WithPriority(p MessagePriority) SendOption { return sendPriority(p) }
 
-func (p MessagePriority) applySend(o *sendOptions) { o.priority = p }
+// sendPriority keeps a MessagePriority from being an option by itself.
+type sendPriority MessagePriority
+
+func (p sendPriority) applySend(o *sendOptions) { o.priority = MessagePriority(p) }
 
 // WithPushData gives what push notifications of the message are to contain: the
 // JSON of v.

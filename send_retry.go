@@ -123,6 +123,10 @@ func (s *clientSync) begin(m *sending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sending[m] = struct{}{}
+	if m.opts.has(sendReceipt) {
+		m.settled = make(chan struct{})
+		s.receipts.sending++
+	}
 }
 
 // finish ends what begin began.
@@ -130,6 +134,13 @@ func (s *clientSync) finish(m *sending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sending, m)
+	if !m.opts.has(sendReceipt) {
+		return
+	}
+	close(m.settled)
+	if s.receipts.sending--; s.receipts.sending == 0 {
+		s.receipts.early = nil
+	}
 }
 
 // accepted notes a message that the server has accepted from this client.
