@@ -28,16 +28,22 @@ func newRootCommand(env environment) *cobra.Command {
 Every flag can be given by an environment variable instead: RTM_ and the name
 of the flag in capitals, with underscores (RTM_APP_ID for --app-id). A flag wins
 over its variable. Keys are better given that way, because other users of a
-machine can read the arguments of a process.`,
+machine can read the arguments of a process.
+
+` + configHelp + `
+
+` + exitHelp,
 		Example: `  rtm serve
-  rtm chat --app-id demo --app-key demo-key --as Tom --with Jerry`,
+  rtm chat --app-id demo --app-key demo-key --as Tom --with Jerry
+  rtm send --as Tom --with Jerry "Jerry, get up!"
+  rtm export --dir backup`,
 		Version:       version(),
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true, // run prints them, once
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return readVariables(cmd.Flags(), env)
+			return readSettings(cmd, env)
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -45,7 +51,11 @@ machine can read the arguments of a process.`,
 	root.SetOut(env.out)
 	root.SetErr(env.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServeCommand(env), newChatCommand(env))
+	root.PersistentFlags().String(flagConfig, "", "configuration file")
+	root.AddCommand(
+		newServeCommand(env), newChatCommand(env), newSendCommand(env), newTailCommand(env), newBroadcastCommand(env),
+		newConvCommand(env), newOnlineCommand(env), newKickCommand(env), newExportCommand(env),
+	)
 	return root
 }
 
@@ -85,7 +95,7 @@ func readVariables(flags *pflag.FlagSet, env environment) error {
 
 // hideValue keeps what somebody put into a variable of a key out of the error.
 func hideValue(f *pflag.Flag, err error) error {
-	if strings.HasSuffix(f.Name, "key") {
+	if secret(f.Name) {
 		return fmt.Errorf("not a valid value for --%s", f.Name)
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -329,12 +330,12 @@ func TestFailures(t *testing.T) {
 
 	require.NoError(t, taken.Close())
 	chat := start(t, keys, "chat", "--server", "http://"+address, "--as", "Tom", "--with", "Jerry")
-	assert.Equal(t, exitFailure, chat.exitCode())
+	assert.Equal(t, exitUnreachable, chat.exitCode())
 	assert.Contains(t, chat.err.String(), "log in to http://"+address+" as Tom")
 
 	_, url := startServer(t)
 	chat = start(t, with("RTM_SERVER", url), "chat", "--as", "Tom", "--conversation", "5a5a5a5a5a5a5a5a5a5a5a5a")
-	assert.Equal(t, exitFailure, chat.exitCode())
+	assert.Equal(t, exitRefused, chat.exitCode())
 	assert.Contains(t, chat.err.String(), "find conversation 5a5a5a5a5a5a5a5a5a5a5a5a")
 }
 
@@ -396,20 +397,40 @@ func TestDocumentedCommandLines(t *testing.T) {
 		require.NoError(t, err)
 		texts[page] = string(text)
 	}
-	root := newRootCommand(environment{})
-	for _, cmd := range append(root.Commands(), root) {
+	var gather func(cmd *cobra.Command)
+	gather = func(cmd *cobra.Command) {
 		texts[cmd.CommandPath()+" --help"] = cmd.Example
+		for _, sub := range cmd.Commands() {
+			gather(sub)
+		}
 	}
-	lines := regexp.MustCompile(`(?m)^(?:\s|//\t)*(?:(?:RTM_|echo ).*?)?(?:go run \./cmd/rtm|rtm) (serve|chat)( -.*)?$`)
+	gather(newRootCommand(environment{}))
+	// Two blanks after the name of the command: that is a list of commands.
+	lines := regexp.MustCompile(`(?m)^(?:\s|//\t)*(?:(?:RTM_|echo |tail ).*?)?(?:go run \./cmd/rtm|rtm) ([a-z]+(?: \S.*)?)$`)
 	for name, text := range texts {
 		found := lines.FindAllStringSubmatch(text, -1)
 		require.NotEmpty(t, found, name)
 		for _, line := range found {
-			args, _, _ := strings.Cut(line[2], "#")
-			cmd, _, err := newRootCommand(environment{}).Find(line[1:2])
-			require.NoError(t, err)
-			assert.NoError(t, cmd.ParseFlags(strings.Fields(args)), "%s: %s", name, line[0])
-			assert.Empty(t, cmd.Flags().Args(), "%s: %s", name, line[0])
+			cmd, args, err := newRootCommand(environment{}).Find(words(line[1]))
+			require.NoError(t, err, "%s: %s", name, line[0])
+			require.True(t, cmd.HasParent(), "%s: %s", name, line[0])
+			assert.NoError(t, cmd.ParseFlags(args), "%s: %s", name, line[0])
+			if cmd.Args != nil {
+				assert.Empty(t, cmd.Flags().Args(), "%s: %s", name, line[0])
+			}
 		}
 	}
+}
+
+// words splits a command line as a shell does, up to a comment or a redirection.
+func words(line string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile(`'([^']*)'|"([^"]*)"|(\S+)`).FindAllStringSubmatch(line, -1) {
+		switch m[3] {
+		case "#", "|", "<", ">", "&":
+			return out
+		}
+		out = append(out, m[1]+m[2]+m[3])
+	}
+	return out
 }

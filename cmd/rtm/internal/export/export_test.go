@@ -213,7 +213,7 @@ func TestAHundredThousandMessages(t *testing.T) {
 		n = 10_000
 	}
 	bubble(t, func(w *world) {
-		w.fill(200, n)
+		w.fill(40, n)
 		o := w.options(t.TempDir())
 		m := run(t, o)
 		assert.EqualValues(t, n+1, m.Counts.Messages)

@@ -62,7 +62,7 @@ type output struct {
 // openOutput opens a file at the end of what the checkpoint knows of it and cuts
 // off the rest.
 func openOutput(dir, name string, known FileState) (*output, error) {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, fileMode) //nolint:gosec // the user's own directory
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
@@ -152,7 +152,7 @@ func replaceFile(dir, name string, value any) error {
 		return fmt.Errorf("export: %s: %w", name, err)
 	}
 	temporary := filepath.Join(dir, name+".new")
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode) //nolint:gosec // the user's own directory
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -174,7 +174,7 @@ func replaceFile(dir, name string, value any) error {
 
 // readFile reads what replaceFile wrote; ok is false if there is none.
 func readFile(dir, name string, into any) (ok bool, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // the user's own directory
+	text, err := os.ReadFile(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}

@@ -60,6 +60,7 @@ func testInterruptedAtRandomPoints(w *world) {
 				break
 			}
 			require.ErrorIs(t, err, cause)
+			require.ErrorIs(t, err, context.Canceled)
 			interruptions++
 			spoilTails(t, dir)
 		}
@@ -211,7 +212,7 @@ func TestKilledAtRandomPoints(t *testing.T) {
 	dir := t.TempDir()
 	kills := 0
 	for {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test itself
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), childURL+"="+web.URL, childDir+"="+dir)
 		left.Store(1 + rand.Int64N(60))
 		if kills >= 12 {

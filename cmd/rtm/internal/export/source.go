@@ -81,7 +81,7 @@ func (s *source) get(ctx context.Context, path string, query url.Values, into an
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("export: GET %s: %w", apiPath+path, context.Cause(ctx))
+			return fmt.Errorf("export: GET %s: %w", apiPath+path, interrupted(ctx))
 		}
 		var delay time.Duration
 		var busy quotaError
@@ -140,7 +140,7 @@ func backoff(attempt int) time.Duration {
 
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return context.Cause(ctx)
+		return interrupted(ctx)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -148,8 +148,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return interrupted(ctx)
 	}
+}
+
+// interrupted is why ctx is over; nil if it is not.
+func interrupted(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // quotaError is an answer 429.

@@ -15,7 +15,7 @@ const lockFile = ".lock"
 // lock keeps other processes out of a directory. It ends with the process,
 // however that ends.
 func lock(dir string) (unlock func() error, err error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, fileMode) //nolint:gosec // the user's own directory
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
@@ -30,7 +30,7 @@ func lock(dir string) (unlock func() error, err error) {
 
 // syncDir makes the names in a directory last.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the user's own directory
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (v *verifier) exportedMessages(sample *[]json.RawMessage) iter.Seq2[message
 				return
 			}
 			n++
-			switch i := rand.IntN(n); { //nolint:gosec // nobody gains by guessing it
+			switch i := rand.IntN(n); {
 			case len(*sample) < v.sample:
 				*sample = append(*sample, slices.Clone(text))
 			case i < v.sample:
