@@ -106,7 +106,7 @@ func TestVectorsCoverEveryCommand(t *testing.T) {
 		conv/shutuped conv/unshutuped conv/members_shutuped conv/members_unshutuped
 		blacklist/block blacklist/blocked blacklist/unblock blacklist/unblocked blacklist/query
 		blacklist/query_result blacklist/check_block blacklist/check_result
-		patch/modify patch/modified report/upload`) {
+		patch/modify patch/modified report/upload report/uploaded`) {
 		require.True(t, seen[want], "no vector of %s", want)
 	}
 }
