@@ -240,9 +240,23 @@ func TestExportInterrupted(t *testing.T) {
 	p.err.waitFor(t, "^conversations: 1")
 	p.interrupt()
 	assert.Equal(t, exitInterrupted, p.exitCode())
+	assert.Contains(t, p.err.String(), "the same command goes on with it")
 	p = start(t, server, "export")
 	require.Equal(t, exitOK, p.exitCode(), p.err)
 	assert.Contains(t, p.out.String(), "3 messages")
+}
+
+// What serve makes up is a configuration file of its own.
+func TestServeJSON(t *testing.T) {
+	server := start(t, nil, "serve", "--json", "--listen", "127.0.0.1:0")
+	server.err.waitFor(t, `^\{.*"msg":"ready"`)
+	made := decode(t, server.out.String())[0]
+	require.Len(t, made, 4)
+	name := filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(name, []byte(server.out.String()), 0o600))
+	assert.Equal(t, "0 online, 0 today\n", do(t, nil, "--config", name, "online"))
+	line(t, do(t, nil, "--config", name, "send", "--as", "Tom", "--with", "Jerry", "it works"))
+	assert.NotContains(t, server.err.String(), made["master-key"])
 }
 
 // Every way to fail has its exit code.

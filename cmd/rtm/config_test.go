@@ -136,7 +136,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		for _, text := range strings.Split(cmd.Long, "\n") {
 			assert.LessOrEqual(t, len([]rune(text)), 86, text)
 		}
-		if !cmd.HasSubCommands() && cmd.Name() != "chat" && cmd.Name() != "serve" {
+		if !cmd.HasSubCommands() && cmd.Name() != "chat" {
 			assert.NotNil(t, cmd.Flag("json"), cmd.CommandPath())
 		}
 		for _, sub := range cmd.Commands() {

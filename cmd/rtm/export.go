@@ -143,6 +143,9 @@ func runExport(ctx context.Context, f *exportFlags, env environment) error {
 	}
 	manifest, err := export.Run(ctx, o)
 	bar.end()
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("interrupted, the same command goes on with it: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type serveFlags struct {
 	masterKey string
 	grace     time.Duration
 	verbose   bool
+	json      bool
 }
 
 // Times that an HTTP server allows; a WebSocket has its own from the upgrade on.
@@ -61,6 +62,7 @@ to go, requests may finish within the grace period, and the exit code is 0.`,
 	flags.StringVar(&f.masterKey, "master-key", "", "master key of the app, for back ends (default: made up and printed)")
 	flags.DurationVar(&f.grace, "grace", 10*time.Second, "how long requests may take to finish at the end")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	flags.BoolVar(&f.json, "json", false, "log JSON, and print what was made up as JSON")
 	return cmd
 }
 
@@ -74,6 +76,9 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: level}))
+	if f.json {
+		log = slog.New(slog.NewJSONHandler(env.err, &slog.HandlerOptions{Level: level}))
+	}
 
 	made := f.makeKeys()
 	rtm, err := server.New(server.Options{
@@ -96,7 +101,9 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	}
 
 	url := "http://" + reachable(listener.Addr())
-	f.printKeys(env.out, made, url)
+	if err := f.printKeys(env.out, made, url); err != nil {
+		return errors.Join(err, listener.Close(), rtm.Close())
+	}
 	log.Info("ready", "url", url, "app_id", f.appID)
 
 	ended := make(chan error, 1)
@@ -155,9 +162,16 @@ func (f *serveFlags) makeKeys() []keySetting {
 
 // printKeys shows what was made up, and how to use it. Keys that were given are
 // known to whoever gave them.
-func (f *serveFlags) printKeys(out io.Writer, made []keySetting, url string) {
+func (f *serveFlags) printKeys(out io.Writer, made []keySetting, url string) error {
 	if len(made) == 0 {
-		return
+		return nil
+	}
+	if f.json {
+		values := map[string]string{"server": url}
+		for _, key := range made {
+			values[key.flag] = *key.value
+		}
+		return (&printer{out: out, json: true}).print(values, "")
 	}
 	for _, key := range made {
 		fmt.Fprintf(out, "%-11s %s\n", key.flag, *key.value)
@@ -168,6 +182,7 @@ func (f *serveFlags) printKeys(out io.Writer, made []keySetting, url string) {
 			url, f.appID, f.appKey, people[0], people[1])
 	}
 	fmt.Fprintln(out)
+	return nil
 }
 
 // reachable is the address to give to a client on this machine: one that

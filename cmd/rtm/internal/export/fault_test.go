@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -145,9 +146,9 @@ func TestPatienceEnds(t *testing.T) {
 		w.fill(5, 100)
 		o := w.options(t.TempDir())
 		o.PageSize, o.Patience = 10, 10*time.Minute
-		n := 0
+		var n atomic.Int64
 		w.meddle = func(*http.Request) (*http.Response, error) {
-			if n++; n > 30 {
+			if n.Add(1) > 30 {
 				return answer(http.StatusServiceUnavailable, ""), nil
 			}
 			return nil, nil //nolint:nilnil // the server answers
