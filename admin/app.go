@@ -113,12 +113,13 @@ func (c *Client) Broadcasts(ctx context.Context, serviceID string) iter.Seq2[Sto
 				yield(StoredMessage{}, err)
 				return
 			}
+			news := false
 			for i := range page {
 				// A new one moves the others to later pages.
 				if _, again := seen[page[i].ID]; again {
 					continue
 				}
-				seen[page[i].ID] = struct{}{}
+				seen[page[i].ID], news = struct{}{}, true
 				m, err := c.stored(&page[i])
 				if err != nil {
 					yield(StoredMessage{}, err)
@@ -128,7 +129,7 @@ func (c *Client) Broadcasts(ctx context.Context, serviceID string) iter.Seq2[Sto
 					return
 				}
 			}
-			if len(page) < defaultPage {
+			if !news || len(page) < defaultPage {
 				return
 			}
 			skip += len(page)

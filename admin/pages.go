@@ -117,19 +117,20 @@ func (c *Client) allConversations(ctx context.Context, collection string, q Quer
 		sorted := inOrder(page, "")
 		seen := make(map[string]struct{})
 		for skip := q.Skip; ; {
+			news := sorted
 			for i := range page {
 				if !sorted {
 					if _, again := seen[page[i].ID]; again {
 						continue
 					}
-					seen[page[i].ID] = struct{}{}
+					seen[page[i].ID], news = struct{}{}, true
 				}
 				if !yield(page[i], nil) {
 					return
 				}
 			}
-			if len(page) < min(q.Limit, fullPage) {
-				return
+			if !news || len(page) < min(q.Limit, fullPage) {
+				return // a server that only repeats itself has no more
 			}
 			if sorted {
 				last := page[len(page)-1].ID
@@ -258,7 +259,7 @@ type subscriptionItem struct {
 // comes after the last one of a page.
 func (c *Client) subscriptions(ctx context.Context, at string, next func(last *subscriptionItem) url.Values) iter.Seq2[Subscription, error] {
 	return func(yield func(Subscription, error) bool) {
-		query := url.Values{}
+		query, last := url.Values{}, subscriptionItem{}
 		for {
 			query.Set("limit", strconv.Itoa(subscriptionPage))
 			var page []subscriptionItem
@@ -272,10 +273,11 @@ func (c *Client) subscriptions(ctx context.Context, at string, next func(last *s
 					return
 				}
 			}
-			if len(page) < subscriptionPage {
-				return
+			if len(page) < subscriptionPage || page[len(page)-1] == last {
+				return // a server that only repeats itself has no more
 			}
-			query = next(&page[len(page)-1])
+			last = page[len(page)-1]
+			query = next(&last)
 		}
 	}
 }
