@@ -97,9 +97,9 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 	if ended := c.Err(); ended != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
-	// A server that turns a program away says why as it closes.
-	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && turnsAway(closed.Code) {
-		err = fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
+	// A frame that is too long is to blame itself, see tooLong.
+	if closed := (*conn.CloseError)(nil); !errors.As(err, &closed) || closed.Code != wire.CodeFrameTooLong {
+		err = withReason(err)
 	}
 	if answer := (*router.Error)(nil); errors.As(err, &answer) && answer.Code != 0 {
 		e := newError(ErrorCode(answer.Code), "")
@@ -120,10 +120,13 @@ func tooLong(cmd *pb.GenericCommand, err error) error {
 	return err
 }
 
-// turnsAway reports whether a server that closes with the code will not have
-// this program back.
-func turnsAway(code wire.Code) bool {
-	return code == wire.CodeAppNotAvailable || code == wire.CodeInvalidLogin || code == wire.CodeInvalidOrigin
+// withReason is the loss of a connection as an error that also matches the code
+// with which the server has closed it.
+func withReason(err error) error {
+	if closed := (*conn.CloseError)(nil); errors.As(err, &closed) && closed.Code >= wire.CodeAppNotAvailable {
+		return fmt.Errorf("%w: %w", newError(ErrorCode(closed.Code), ""), err)
+	}
+	return err
 }
 
 // replyError is the refusal that a reply contains, or nil.

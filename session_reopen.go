@@ -50,7 +50,7 @@ func (c *IMClient) linkChanged(ctx context.Context, e link.Event) {
 func connectionEvent(e link.Event) Event {
 	switch e.Kind {
 	case link.EventDisconnect:
-		return &DisconnectEvent{Err: e.Err}
+		return &DisconnectEvent{Err: withReason(e.Err)}
 	case link.EventSchedule:
 		return &ScheduleEvent{Attempt: e.Attempt, Delay: e.Delay}
 	case link.EventRetry:

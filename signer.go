@@ -17,8 +17,9 @@ import (
 // runs on the goroutine of the call it signs and may block; ctx is that
 // call's. It must be safe for concurrent use.
 type Signer interface {
-	// Sign returns the signature of r. A zero Signature leaves this call
-	// unsigned; an error fails the call with it.
+	// Sign returns the signature of r, a new one each time: servers accept a
+	// signature once. A zero Signature leaves this call unsigned; an error fails
+	// the call with it.
 	Sign(ctx context.Context, r SignRequest) (Signature, error)
 }
 

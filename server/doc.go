@@ -25,5 +25,8 @@
 //
 // A client is trusted with nothing. A frame that is too large, that does not
 // decode, or that breaks the WebSocket protocol ends its own connection. Apps
-// whose clients must be known switch on the verification of signatures.
+// whose clients must be known switch on the verification of signatures. A
+// signature allows one operation: who overhears it cannot use it again. That is
+// remembered in the process, so after a restart a signature works once more
+// until its six hours are over.
 package server
