@@ -94,5 +94,5 @@ func broadcast(ctx context.Context, f *broadcastFlags, args []string, env enviro
 	if err != nil {
 		return fmt.Errorf("broadcast: %w", err)
 	}
-	return f.print(describeMessage(m), "%s", m.ID)
+	return f.result(describeMessage(m), "%s", m.ID)
 }

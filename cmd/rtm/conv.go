@@ -133,7 +133,7 @@ func listConvs(ctx context.Context, f *adminFlags, kind string, q admin.Query, l
 		if info.Kind == realtime.KindNormal {
 			members = fmt.Sprint(len(info.Members))
 		}
-		if err := f.print(describeConv(&info), "%s\t%s\t%s\t%s", info.ID, kindName(info.Kind), harmless(info.Name), members); err != nil {
+		if err := f.result(describeConv(&info), "%s\t%s\t%s\t%s", info.ID, kindName(info.Kind), harmless(info.Name), members); err != nil {
 			return err
 		}
 		if n++; n == limit {
@@ -179,7 +179,7 @@ func showConv(ctx context.Context, f *adminFlags, id string, env environment) er
 func (p *printer) printConv(info *realtime.ConversationInfo) error {
 	out := describeConv(info)
 	if p.json {
-		return p.print(out, "")
+		return p.result(out, "")
 	}
 	attributes := ""
 	if len(out.Attributes) > 0 {
@@ -272,5 +272,5 @@ func createConv(ctx context.Context, f *createFlags, env environment) error {
 	if err != nil {
 		return fmt.Errorf("create a conversation: %w", err)
 	}
-	return f.print(map[string]string{"id": made.ID(), "kind": f.kind}, "%s", made.ID())
+	return f.result(map[string]string{"id": made.ID(), "kind": f.kind}, "%s", made.ID())
 }

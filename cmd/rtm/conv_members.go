@@ -57,7 +57,7 @@ func members(ctx context.Context, f *membersFlags, id string, env environment) e
 	if err := f.change(ctx, c, &info); err != nil {
 		return err
 	}
-	one := func(client string) error { return f.print(map[string]string{"client": client}, "%s", client) }
+	one := func(client string) error { return f.result(map[string]string{"client": client}, "%s", client) }
 	var ids []string
 	switch info.Kind {
 	case realtime.KindService:

@@ -155,7 +155,7 @@ func runExport(ctx context.Context, f *exportFlags, env environment) error {
 // printManifest tells what was exported.
 func (f *exportFlags) printManifest(m *export.Manifest) error {
 	n := &m.Counts
-	err := f.print(m, "%d conversations, %d chat rooms, %d service conversations with %d subscriptions, "+
+	err := f.result(m, "%d conversations, %d chat rooms, %d service conversations with %d subscriptions, "+
 		"%d unlisted conversations, %d messages, %d broadcasts, as of %s",
 		n.Conversations, n.ChatRooms, n.ServiceConversations, n.Subscriptions, n.Unlisted, n.Messages, n.Broadcasts,
 		timeText(m.Until))
@@ -195,7 +195,7 @@ func (f *exportFlags) printReport(r *export.Report) error {
 		}
 	}
 	differences := len(r.Differences) + r.More
-	if err := f.print(r, "%d messages compared in full, %d of them edited since; %d differences",
+	if err := f.result(r, "%d messages compared in full, %d of them edited since; %d differences",
 		r.Sampled, r.Changed, differences); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func online(ctx context.Context, f *adminFlags, clients []string, env environmen
 		if err != nil {
 			return fmt.Errorf("count the clients: %w", err)
 		}
-		return f.print(map[string]int{"online": stats.OnlineUsers, "today": stats.UsersToday},
+		return f.result(map[string]int{"online": stats.OnlineUsers, "today": stats.UsersToday},
 			"%d online, %d today", stats.OnlineUsers, stats.UsersToday)
 	}
 	there, err := c.OnlineClients(ctx, clients...)
@@ -61,7 +61,7 @@ func online(ctx context.Context, f *adminFlags, clients []string, env environmen
 		if !on && !f.json {
 			continue
 		}
-		err := f.print(struct {
+		err := f.result(struct {
 			Client string `json:"client"`
 			Online bool   `json:"online"`
 		}{id, on}, "%s", id)
@@ -110,7 +110,7 @@ func kick(ctx context.Context, f *adminFlags, reason string, clients []string, e
 		if err := c.IMClient(id).Kick(ctx, reason); err != nil {
 			return fmt.Errorf("kick %s: %w", id, err)
 		}
-		if err := f.print(map[string]string{"kicked": id}, "kicked %s", id); err != nil {
+		if err := f.result(map[string]string{"kicked": id}, "kicked %s", id); err != nil {
 			return err
 		}
 	}

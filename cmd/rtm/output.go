@@ -23,9 +23,9 @@ func (p *printer) flag(flags *pflag.FlagSet) {
 	flags.BoolVar(&p.json, "json", false, "print JSON, one object per line")
 }
 
-// print writes a value as JSON, or what text says. Whatever others wrote cannot
+// result writes a value as JSON, or what text says. Whatever others wrote cannot
 // do harm to the terminal: JSON escapes it, and line takes it out.
-func (p *printer) print(value any, format string, args ...any) error {
+func (p *printer) result(value any, format string, args ...any) error {
 	if !p.json {
 		return p.line(format, args...)
 	}

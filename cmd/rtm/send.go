@@ -149,7 +149,7 @@ func (f *sendFlags) one(ctx context.Context, deliver sender, content realtime.Co
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	return f.print(describeMessage(m), "%s", m.ID)
+	return f.result(describeMessage(m), "%s", m.ID)
 }
 
 // clientSender logs in and finds the conversation.

@@ -171,7 +171,7 @@ func (f *serveFlags) printKeys(out io.Writer, made []keySetting, url string) err
 		for _, key := range made {
 			values[key.flag] = *key.value
 		}
-		return (&printer{out: out, json: true}).print(values, "")
+		return (&printer{out: out, json: true}).result(values, "")
 	}
 	for _, key := range made {
 		fmt.Fprintf(out, "%-11s %s\n", key.flag, *key.value)

@@ -173,7 +173,7 @@ func (w *follower) past(ctx context.Context, conv *realtime.Conversation) error 
 
 // note prints something that is no event.
 func (w *follower) note(what string) error {
-	return w.print(map[string]string{"event": what, "heard_at": timeText(time.Now())}, "· %s", what)
+	return w.result(map[string]string{"event": what, "heard_at": timeText(time.Now())}, "· %s", what)
 }
 
 // event prints an event, unless it is of another conversation.
@@ -189,5 +189,5 @@ func (w *follower) event(e realtime.Event) error {
 		w.messages++
 	}
 	d.fields["heard_at"] = timeText(time.Now())
-	return w.print(d.fields, "%s", d.text(w.conversation == ""))
+	return w.result(d.fields, "%s", d.text(w.conversation == ""))
 }
