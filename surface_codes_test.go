@@ -481,7 +481,8 @@ func TestSurfaceDisconnectTellsTheCode(t *testing.T) {
 		var why, whyOfAll error
 		tom.OnDisconnect(func(_ context.Context, e *realtime.DisconnectEvent) { why = e.Err })
 		tom.Realtime().OnDisconnect(func(_ context.Context, e *realtime.DisconnectEvent) { whyOfAll = e.Err })
-		time.Sleep(2 * time.Minute)
+		time.Sleep(75 * time.Second) // and it is back
+		calm()
 		require.ErrorIs(t, why, realtime.ErrReadTimeout)
 		require.ErrorIs(t, whyOfAll, realtime.ErrReadTimeout)
 		why = nil
