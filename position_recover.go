@@ -143,7 +143,9 @@ func (s *clientSync) joined(cid string, at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.mark(cid)
-	m.received = later(m.received, point{at: at})
+	// The millisecond of joining counts as after it, as it does for the server's
+	// unread counts: a message may be as quick as that.
+	m.received = later(m.received, point{at: at - 1})
 }
 
 // isNews reports whether a message of the history is to be delivered. What is

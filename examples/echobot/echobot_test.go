@@ -112,7 +112,6 @@ func TestBotSurvivesRestarts(t *testing.T) {
 
 func TestBotAnswersWhatItMissed(t *testing.T) {
 	withBot(t, func(t *testing.T, k *talk) {
-		time.Sleep(time.Second) // what came in the millisecond of the invitation is another matter
 		accept := k.s.Refuse()
 		k.s.Cut(botID)
 		k.say(realtime.NewTextMessage("into the void"))

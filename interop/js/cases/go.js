@@ -65,7 +65,7 @@ module.exports = {
     await conv.remove([id]);
     assert.strictEqual((await go('nextEvent', { id, event: 'Kicked' })).by, tom.id);
 
-    const hers = event(tom, Event.INVITED);
+    const hers = event(tom, Event.INVITED, e => e.invitedBy === id);
     const made = await go('create', { id, members: [tom.id], name: 'made by Go', attributes: { attr: { topic: 'mice' } } });
     const [payload, mine] = await hers;
     assert.strictEqual(payload.invitedBy, id);
