@@ -64,6 +64,9 @@ func (s *clientSync) unreadTold(at int64) {
 	defer s.mu.Unlock()
 	s.newest = max(s.newest, at)
 	s.lastUnreadNotif = max(s.lastUnreadNotif, at)
+	if s.tuplesDue { // told as the session was opened
+		s.opened = max(s.opened, at)
+	}
 	s.tuplesDue = false
 }
 

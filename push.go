@@ -22,7 +22,7 @@ func (c *IMClient) handlePush(ctx context.Context, cmd *pb.GenericCommand) {
 		c.pushedMessage(ctx, cmd.GetDirectMessage())
 	case pb.CommandType_conv:
 		permanent := cmd.GetNotificationType() == wire.NotificationPermanent
-		c.pushedChange(ctx, change{cmd.GetOp(), cmd.GetConvMessage(), cmd.GetServerTs(), permanent})
+		c.pushedChange(ctx, change{op: cmd.GetOp(), m: cmd.GetConvMessage(), at: cmd.GetServerTs(), permanent: permanent})
 	case pb.CommandType_rcp:
 		c.pushedReceipt(ctx, cmd.GetRcpMessage())
 	case pb.CommandType_unread:

@@ -15,6 +15,7 @@ type change struct {
 	m         *pb.ConvCommand
 	at        int64 // server time; 0: not told
 	permanent bool  // the server also keeps it for who is away
+	fetched   bool  // it comes from what the server has kept
 }
 
 // pushedChange handles what happened to a conversation and its members.
@@ -26,7 +27,7 @@ func (c *IMClient) pushedChange(ctx context.Context, ch change) {
 	if ch.permanent && !c.sync.notified(m.GetCid(), op.String(), ch.at) {
 		return
 	}
-	missed := ch.permanent && c.sync.missed(ch.at)
+	missed := ch.fetched || ch.permanent && c.sync.missed(ch.at)
 	through := func(handled bool) {
 		if handled && ch.permanent {
 			c.sync.notifHandled(ch.at)

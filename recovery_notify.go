@@ -74,6 +74,7 @@ func (c *IMClient) missedNotification(ctx context.Context, n *notification) {
 		},
 		at:        n.ServerTs,
 		permanent: true,
+		fetched:   true,
 	})
 }
 
