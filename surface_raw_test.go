@@ -231,3 +231,55 @@ func TestSurfaceBitsOfOldApps(t *testing.T) {
 		require.Equal(t, []string{"Tom"}, got[0].GetConvMessage().GetFailedPids()[0].GetPids())
 	})
 }
+
+// How the server ends a connection that cannot go on.
+func TestSurfaceCloseCodes(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		loggedIn := func() *raw {
+			p := s.dial(wire.SubprotocolBinary)
+			require.Len(t, p.send(s.open("Tom", usualBits)), 1)
+			return p
+		}
+		strange := s.open("Tom", usualBits)
+		strange.AppId = proto.String("another")
+		for name, test := range map[string]struct {
+			want realtime.ErrorCode
+			do   func() *raw
+		}{
+			"garbage": {realtime.ErrUnparseableRawMessage, func() *raw {
+				p := loggedIn()
+				require.NoError(t, p.conn.Write(t.Context(), websocket.MessageBinary, []byte{0xff}))
+				return p
+			}},
+			"a long frame": {realtime.ErrFrameTooLong, func() *raw {
+				p := loggedIn()
+				_ = p.conn.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<17)) // which the server may cut off
+				return p
+			}},
+			"no login": {realtime.ErrLoginTimeout, func() *raw {
+				p := s.dial(wire.SubprotocolText)
+				time.Sleep(61 * time.Second)
+				return p
+			}},
+			"silence": {realtime.ErrReadTimeout, func() *raw {
+				p := loggedIn()
+				time.Sleep(7 * time.Minute)
+				return p
+			}},
+			"no id": {realtime.ErrInvalidLogin, func() *raw {
+				p := s.dial(wire.SubprotocolBinary)
+				require.EqualValues(t, realtime.ErrInvalidLogin, errorOf(t, p.send(s.open("", usualBits))))
+				return p
+			}},
+			"no such app": {realtime.ErrAppNotAvailable, func() *raw {
+				p := s.dial(wire.SubprotocolBinary)
+				require.EqualValues(t, realtime.ErrAppNotAvailable, errorOf(t, p.send(strange)))
+				return p
+			}},
+		} {
+			p := test.do()
+			time.Sleep(time.Second)
+			require.EqualValues(t, test.want, p.status(), name)
+		}
+	})
+}
