@@ -174,7 +174,19 @@ func (e *Engine) Login(ctx context.Context, l *fanout.Login) (*fanout.Snapshot, 
 	if err == nil {
 		err = e.snapPatches(ctx, a, l, places, snap)
 	}
+	for log := range snap.Told {
+		a.settle(log.Cid)
+	}
 	return snap, err
+}
+
+// settle waits until what the store has of a conversation was pushed as well. A
+// message that a login counts is then among the pushes that are kept back from
+// it, where it is known as told; pushed afterwards it would count twice.
+func (a *app) settle(cid string) {
+	if c := a.peek(cid); c != nil {
+		c.mu.Unlock()
+	}
 }
 
 // snapUnread tells the unread counts that changed since the client's cursor,
