@@ -30,6 +30,9 @@ type NewConv struct {
 	Unique    bool            // reuse the conversation of exactly these members
 	TTL       time.Duration   // temporary conversations; 0: DefaultTTL
 	Signature sign.Signature
+	// Creator is whom an administrator makes the conversation for, and so its
+	// owner; empty: nobody's. Clients are the creators of what they create.
+	Creator string
 }
 
 // CreatedConv is a conversation that was created, or found again.
@@ -165,7 +168,7 @@ func (e *Engine) existing(ctx context.Context, a *app, key string) (CreatedConv,
 func (e *Engine) create(ctx context.Context, a *app, by Cause, n *NewConv, ids []string, attrs where.Object, key string) (CreatedConv, error) {
 	now := e.now()
 	meta := &store.Conv{
-		Kind: n.Kind, Creator: by.initBy(), Created: now, Updated: now, Version: 1, MemberVersion: 1,
+		Kind: n.Kind, Creator: n.creator(by), Created: now, Updated: now, Version: 1, MemberVersion: 1,
 		UniqueKey: key,
 	}
 	switch n.Kind {
@@ -259,4 +262,11 @@ func (e *Engine) attributes(old where.Object, changes json.RawMessage) (where.Ob
 		return old, err
 	}
 	return o, nil
+}
+
+func (n *NewConv) creator(by Cause) string {
+	if by.Admin {
+		return n.Creator
+	}
+	return by.initBy()
 }

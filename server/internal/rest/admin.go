@@ -113,8 +113,7 @@ func (a *api) create(collection string) handler {
 			return nil, err
 		}
 		n := engine.NewConv{Kind: kindOf(collection)}
-		creator := ""
-		for key, to := range map[string]any{"m": &n.Members, "unique": &n.Unique, "c": &creator} {
+		for key, to := range map[string]any{"m": &n.Members, "unique": &n.Unique, "c": &n.Creator} {
 			raw, ok := attrs[key]
 			if !ok {
 				continue
@@ -135,7 +134,7 @@ func (a *api) create(collection string) handler {
 			return nil, malformed("the attributes are malformed")
 		}
 		n.Attrs = text
-		made, err := a.Engine.Create(r.Context(), who.cause(creator), n)
+		made, err := a.Engine.Create(r.Context(), who.cause(""), n)
 		if err != nil {
 			return nil, err
 		}
