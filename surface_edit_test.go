@@ -145,14 +145,16 @@ func TestSurfaceOwnEditsWhileAway(t *testing.T) {
 		heard := watch(phone)
 		_, err := conv.Update(ctx, a, realtime.NewTextMessage("a1"))
 		require.NoError(t, err)
-		defer heard.heard()
-		drop := s.Blackhole("Tom") // of both devices
-		s.Cut("Tom")
-		drop()
+		s.Cut("Tom") // both devices, for a second
+		moment()
+		s.rest("PUT", "/1.2/rtm/conversations/"+conv.ID()+"/messages/"+b.ID, map[string]any{
+			"from_client": "Tom", "timestamp": b.Timestamp.UnixMilli(), "message": textContent("b1"),
+		}, nil)
 		time.Sleep(time.Minute)
-		_, err = s.as(desk, conv).Update(ctx, b, realtime.NewTextMessage("b1"))
+		require.Equal(t, []string{"update Tom: b1 because 1  (missed)"}, heard.heard("update"), "the app's, not the own one")
+		_, err = s.as(desk, conv).Update(ctx, b, realtime.NewTextMessage("b2"))
 		require.NoError(t, err)
-		require.Equal(t, []string{"update Tom: b1"}, heard.heard("update"))
+		require.Equal(t, []string{"update Tom: b2"}, heard.heard("update"))
 	})
 }
 
