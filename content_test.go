@@ -281,6 +281,11 @@ func FuzzParseContent(f *testing.F) {
 		}
 		if raw, ok := c.(*realtime.RawMessage); ok {
 			require.Equal(t, in, raw.Data)
+			if !utf8.ValidString(in) { // it came, but must not be sent on
+				_, _, err := realtime.MarshalContent(raw)
+				require.ErrorIs(t, err, realtime.ErrInvalidArgument)
+				return
+			}
 		}
 		if err == nil {
 			again, _, err := realtime.MarshalContent(c)
