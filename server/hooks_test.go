@@ -190,7 +190,9 @@ func heard(c *realtime.IMClient) (take func() []string) {
 func TestHooksAreTold(t *testing.T) {
 	hooked(t, func(t *testing.T, s *realtimetest.Server, e *endpoint) {
 		tom := s.Client("tom", realtime.WithTag("Mobile"))
+		synctest.Wait() // hooks that only listen are told on the side
 		jerry := s.Client("jerry")
+		synctest.Wait()
 		online := e.of(server.HookClientOnline)
 		require.Len(t, online, 2)
 		require.Equal(t, "tom", online[0]["peerId"])
