@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -291,7 +292,10 @@ func TestVerifyFindsDifferences(t *testing.T) {
 		run(t, o)
 		require.True(t, verify(t, o, 50).OK)
 		messages := objects(t, o.Dir, "messages.jsonl")
-		victim := messages[17]
+		// Who speaks first is chance: an edit through conversations/ needs one that was not said in the chat room.
+		victim := messages[slices.IndexFunc(messages, func(m object) bool {
+			return strings.Contains(m["data"].(string), "message 20 ")
+		})]
 		id, cid, from := victim["msg-id"].(string), victim["conv-id"].(string), victim["from"].(string)
 		at, err := victim["timestamp"].(json.Number).Int64()
 		require.NoError(t, err)
