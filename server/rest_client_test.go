@@ -260,3 +260,20 @@ func TestSignedHistory(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, get(bad))
 	})
 }
+
+// Storage SDKs of several ages record a file that lies elsewhere.
+func TestExternalFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		for _, path := range []string{"/1.1/files", "/1.1/files/favicon.ico", "/1.1/files/%E5%9B%BE%2F1.png"} {
+			status, made := e.ask("POST", path, `{"name":"favicon.ico","url":"http://pic.example/favicon.ico","metaData":{"__source":"external","size":0}}`, nil)
+			require.Equal(t, http.StatusCreated, status, path)
+			status, got := e.ask("GET", "/1.1/files/"+made["objectId"].(string), "", nil)
+			require.Equal(t, http.StatusOK, status, path)
+			require.Equal(t, "favicon.ico", got["name"])
+			require.Equal(t, "http://pic.example/favicon.ico", got["url"])
+		}
+		status, _ := e.ask("POST", "/1.1/files/favicon.ico", `{"name":"favicon.ico"}`, nil)
+		require.Equal(t, http.StatusBadRequest, status, "no address")
+	})
+}

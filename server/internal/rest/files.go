@@ -33,9 +33,13 @@ func (a *api) mountFiles(mux *http.ServeMux) {
 		a.Files.ServeTokens(w, r, app, a.BaseURL(r))
 	}))
 	mux.HandleFunc("POST /1.1/fileCallback", served(a.Files.ServeCallback))
-	mux.HandleFunc("POST /1.1/files", served(func(w http.ResponseWriter, r *http.Request, app string) {
+	create := served(func(w http.ResponseWriter, r *http.Request, app string) {
 		a.Files.ServeCreate(w, r, app, a.BaseURL(r))
-	}))
+	})
+	mux.HandleFunc("POST /1.1/files", create)
+	// The storage SDKs before version 4 repeat the name in the path; the one in
+	// the body is the file's.
+	mux.HandleFunc("POST /1.1/files/{name}", create)
 	for _, path := range []string{"/1.1/files/{id}", "/1.1/classes/_File/{id}"} {
 		mux.HandleFunc("GET "+path, get)
 		mux.HandleFunc("DELETE "+path, remove)
