@@ -45,7 +45,7 @@ func testInterruptedAtRandomPoints(w *world) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			cause := errors.New("pulled the plug")
 			left := atomic.Int64{}
-			left.Store(rand.Int64N(requests / 4))
+			left.Store(1 + rand.Int64N(requests/4))
 			w.meddle = func(*http.Request) (*http.Response, error) {
 				if left.Add(-1) == 0 {
 					cancel(cause)
