@@ -35,6 +35,9 @@ type Options struct {
 	Limits Limits
 	Hooks  *Hooks       // nil: none
 	Logger *slog.Logger // nil: nothing is logged
+	// Observer is told how long things take; nil: nobody is. What can be counted
+	// is in Server.Stats.
+	Observer *Observer
 	// Store has the data; nil: a NewMemoryStore of the server's own. One that is
 	// given here is not closed by the server, so that the next server can have it.
 	// No two servers may use it at the same time.

@@ -22,19 +22,21 @@ import (
 // Server is an http.Handler that serves any number of apps. Its methods are safe
 // for concurrent use. It has goroutines, which Shutdown or Close ends.
 type Server struct {
-	opts     Options
-	apps     map[string]*limit.App // immutable
-	files    *file.Service
-	filesDir *file.Dir // nil: files stay in memory
-	tokens   *token.Ring
-	store    Store
-	ownStore bool // it was made here
-	engine   *engine.Engine
-	conns    *transport.Server
-	registry *session.Registry
-	sessions *session.Manager
-	mux      *http.ServeMux
-	requests inflight // over HTTP, other than WebSockets
+	opts       Options
+	apps       map[string]*limit.App // immutable
+	files      *file.Service
+	filesDir   *file.Dir // nil: files stay in memory
+	tokens     *token.Ring
+	store      Store
+	ownStore   bool // it was made here
+	metered    *meteredStore
+	hookCounts *hookCounts
+	engine     *engine.Engine
+	conns      *transport.Server
+	registry   *session.Registry
+	sessions   *session.Manager
+	mux        *http.ServeMux
+	requests   inflight // over HTTP, other than WebSockets
 
 	ctx    context.Context // of HTTP requests: ends when the server does
 	cancel context.CancelFunc
@@ -47,6 +49,12 @@ type Server struct {
 // New returns a server. It reports everything that is wrong with the options
 // at once. It does no I/O, but for making the directory of files.
 func New(o Options) (*Server, error) {
+	observer := o.Observer
+	if observer == nil {
+		observer = new(Observer)
+	}
+	counts := &hookCounts{observe: observer.Hook}
+	o.Hooks = counts.counted(o.Hooks)
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
@@ -56,12 +64,13 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts:     o,
-		tokens:   tokens,
-		store:    o.Store,
-		ownStore: o.Store == nil,
-		registry: session.NewRegistry(),
-		stopped:  make(chan struct{}),
+		opts:       o,
+		tokens:     tokens,
+		store:      o.Store,
+		ownStore:   o.Store == nil,
+		hookCounts: counts,
+		registry:   session.NewRegistry(),
+		stopped:    make(chan struct{}),
 	}
 	if o.FilesDir != "" {
 		if s.filesDir, err = file.OpenDir(o.FilesDir); err != nil {
@@ -71,12 +80,13 @@ func New(o Options) (*Server, error) {
 	if s.ownStore {
 		s.store = NewMemoryStore()
 	}
+	s.metered = &meteredStore{Store: s.store, observe: observer.Commit}
 	ids := id.New()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.engine, err = engine.New(s.ctx, engine.Config{
 		Apps:        o.Apps,
 		Limits:      o.Limits,
-		Store:       s.store,
+		Store:       s.metered,
 		Sessions:    s.registry,
 		Hooks:       o.Hooks,
 		IDs:         ids,
@@ -98,7 +108,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.sessions = session.NewManager(session.Config{
 		Registry:    s.registry,
-		Store:       s.store,
+		Store:       s.metered,
 		Apps:        s.apps,
 		Limits:      o.Limits,
 		Tokens:      tokens,
@@ -111,6 +121,7 @@ func New(o Options) (*Server, error) {
 		VerifyLogin: s.engine.VerifyLogin,
 		Opened:      s.engine.Opened,
 		Ended:       s.engine.Ended,
+		Observe:     observer.commands(),
 	})
 	s.conns = transport.NewServer(transport.Options{
 		MaxFrame:     o.MaxFrame,
@@ -124,7 +135,7 @@ func New(o Options) (*Server, error) {
 	if s.filesDir != nil {
 		blobs = s.filesDir
 	}
-	s.files = file.New(file.Options{Store: s.store, Blobs: blobs, NewID: ids.Conv, MaxSize: o.MaxFileSize})
+	s.files = file.New(file.Options{Store: s.metered, Blobs: blobs, NewID: ids.Conv, MaxSize: o.MaxFileSize})
 	s.mux = s.routes()
 	return s, nil
 }

@@ -150,5 +150,6 @@ func (c *call) allow(r *rate, code wire.Code) error {
 	if r.allow(c.by.App, c.by.Client, c.e.Now()) {
 		return nil
 	}
+	c.e.RateLimited()
 	return refusal(code, "too many requests")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/store"
@@ -20,9 +21,11 @@ type cache struct {
 }
 
 type cacheShard struct {
-	mu    sync.RWMutex
-	convs map[string]*conv
-	_     [32]byte // keeps the locks of neighbours apart
+	mu     sync.RWMutex
+	convs  map[string]*conv
+	hits   atomic.Uint64 // written with mu read-locked, which has its line already
+	misses uint64
+	_      [16]byte // keeps the locks of neighbours apart
 }
 
 func (ch *cache) init(convs int) {
@@ -39,6 +42,9 @@ func (ch *cache) find(hash uint64, cid string) *conv {
 	s := &ch.shards[hash%cacheShards]
 	s.mu.RLock()
 	c := s.convs[cid]
+	if c != nil {
+		s.hits.Add(1)
+	}
 	s.mu.RUnlock()
 	return c
 }
@@ -55,6 +61,7 @@ func (ch *cache) add(hash uint64, c *conv) *conv {
 	if len(s.convs) >= ch.room {
 		s.evict(ch.room)
 	}
+	s.misses++
 	s.convs[c.cid] = c
 	return c
 }

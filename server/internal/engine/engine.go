@@ -57,6 +57,8 @@ type Engine struct {
 	after   afterwards
 	resent  recentSends
 	closing sync.Once
+
+	counters counters
 }
 
 // app is one application and what the engine keeps for it.
@@ -209,6 +211,7 @@ func (e *Engine) broken(code wire.Code, what string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	e.counters.storeErrors.Add(1)
 	e.log.Error("store failed", "operation", what, "error", err)
 	return &failure{refusal: refuse(code, what+" failed"), cause: err}
 }

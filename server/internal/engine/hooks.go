@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/hook"
@@ -46,11 +47,14 @@ type afterwards struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu      sync.Mutex
-	queue   []func(context.Context)
-	dropped int
-	stopped bool
-	wake    chan struct{} // holds one: there is something to do
+	running atomic.Int64 // calls that were taken out of the queue and have not returned
+
+	mu          sync.Mutex
+	queue       []func(context.Context)
+	dropped     int    // since the log said so
+	droppedEver uint64 // in all
+	stopped     bool
+	wake        chan struct{} // holds one: there is something to do
 }
 
 func (w *afterwards) start(log *slog.Logger) {
@@ -80,6 +84,7 @@ func (w *afterwards) do(f func(context.Context)) {
 	case len(w.queue) < afterLimit:
 		w.queue = append(w.queue, f)
 	default:
+		w.droppedEver++
 		if w.dropped++; w.dropped == 1 {
 			w.log.Error("listening hooks are too slow, calls are dropped", "waiting", afterLimit)
 		}
@@ -101,6 +106,7 @@ func (w *afterwards) run(ctx context.Context) {
 		w.mu.Lock()
 		batch, stopped := w.queue, w.stopped
 		w.queue = nil
+		w.running.Store(int64(len(batch)))
 		if w.dropped > 0 {
 			w.log.Error("calls of listening hooks were dropped", "calls", w.dropped)
 			w.dropped = 0
@@ -108,6 +114,7 @@ func (w *afterwards) run(ctx context.Context) {
 		w.mu.Unlock()
 		for _, f := range batch {
 			w.call(ctx, f)
+			w.running.Add(-1)
 		}
 		if stopped {
 			return

@@ -310,8 +310,9 @@ func (e *Engine) askMessage(ctx context.Context, a *app, by Cause, cid string, o
 	return o, v.To, nil
 }
 
-// wasSent tells the listening hooks.
+// wasSent counts a message and tells the listening hooks.
 func (e *Engine) wasSent(a *app, by Cause, cid string, m *store.Message, o *Outgoing, to []string) {
+	e.counters.messages.Add(1)
 	sent, offline := e.hooks.MessageSent, e.hooks.ReceiversOffline
 	if sent == nil && (offline == nil || o.Transient || len(to) == 0) {
 		return

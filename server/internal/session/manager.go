@@ -15,8 +15,8 @@ import (
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
 
-// Config is what a Manager works with. All fields but Slow, Opened and Ended
-// are required.
+// Config is what a Manager works with. All fields but Slow, Opened, Ended
+// and Observe are required.
 type Config struct {
 	Registry *Registry
 	Store    store.Store
@@ -43,12 +43,16 @@ type Config struct {
 	// Ended is told, once, of the end of every session that Opened was called
 	// for, and after Opened.
 	Ended func(e fanout.Ended)
+	// Observe is told of every command that was executed, on any goroutine, with
+	// locks of the server held at times. nil: nobody is, and no time is taken.
+	Observe func(o Observation)
 }
 
 // Manager serves the session commands of all connections. Safe for concurrent
 // use.
 type Manager struct {
 	cfg    Config
+	stats  counters
 	ctx    context.Context // of every command
 	cancel context.CancelFunc
 }

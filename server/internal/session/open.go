@@ -30,17 +30,30 @@ type login struct {
 
 // open serves session/open, on the connection's reader.
 func (l *link) open(r *request) {
+	stats := &l.m.stats
+	if !l.login(r) {
+		stats.loginsFailed.Add(1)
+		return
+	}
+	stats.opened.Add(1)
+	if r.Cmd.GetSessionMessage().GetR() {
+		stats.reopened.Add(1)
+	}
+}
+
+// login opens a session, or answers why not.
+func (l *link) login(r *request) bool {
 	lg := &login{link: l, r: r, body: r.Cmd.GetSessionMessage()}
 	if lg.body == nil {
 		lg.body = new(pb.SessionCommand)
 	}
 	if !lg.identify() || !lg.authenticate() {
-		return
+		return false
 	}
 	old := l.sessionOf(lg.app.ID, lg.client)
 	if old == nil && l.full() {
 		r.fail(wire.CodeAppQuotaExceeded, "too many sessions on this connection")
-		return
+		return false
 	}
 	lg.describe()
 	l.attach(lg.s, old)
@@ -51,7 +64,9 @@ func (l *link) open(r *request) {
 	l.m.cfg.Registry.add(lg.s)
 	if failure := lg.admitOrRemove(); failure != nil {
 		r.reply(failure)
+		return false
 	}
+	return true
 }
 
 // admitOrRemove is admit, and takes the session out again unless it was let in,

@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,6 +20,8 @@ type request struct {
 	wait    *transport.Call // what pushes of the command wait for; nil: they do not
 	answers bool            // a reply is expected
 	replied atomic.Bool
+	begun   time.Time    // zero if nobody wants to know
+	code    wire.Code    // of the reply, if one is expected
 	left    atomic.Int32 // of finish and the expected reply, what is yet to come
 }
 
@@ -30,6 +33,10 @@ func newRequest(l *link, cmd *pb.GenericCommand) *request {
 	r := &request{link: l}
 	r.Cmd = cmd
 	r.Reply = r.reply
+	l.m.stats.command(cmd.GetCmd())
+	if l.m.cfg.Observe != nil {
+		r.begun = time.Now()
+	}
 	r.left.Store(1)
 	if validClient(cmd.GetPeerId()) {
 		r.peer = cmd.GetPeerId()
@@ -46,6 +53,9 @@ func (r *request) finish() { r.done() }
 
 func (r *request) done() {
 	if r.left.Add(-1) == 0 {
+		if observe := r.link.m.cfg.Observe; observe != nil {
+			observe(Observation{Cmd: r.Cmd.GetCmd(), Op: r.Cmd.GetOp(), Took: time.Since(r.begun), Code: r.code})
+		}
 		r.link.conn.End()
 	}
 }
@@ -54,10 +64,15 @@ func (r *request) reply(cmd *pb.GenericCommand) {
 	if !r.replied.CompareAndSwap(false, true) {
 		return
 	}
+	code := codeOf(cmd)
+	if code != 0 {
+		r.link.m.stats.refused(code)
+	}
 	if r.Cmd.GetI() != 0 {
 		r.send(cmd)
 	}
 	if r.answers {
+		r.code = code
 		r.done()
 	}
 }

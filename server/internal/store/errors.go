@@ -73,6 +73,16 @@ func (e *SentError) Error() string {
 	return fmt.Sprintf("store: already sent as %s at %d", e.Mid, e.TS)
 }
 
+// IsGuard tells whether err says that a condition of a batch did not hold, the
+// message being stored already included: the store itself is well.
+func IsGuard(err error) bool {
+	var (
+		guard *GuardError
+		sent  *SentError
+	)
+	return errors.As(err, &guard) || errors.As(err, &sent)
+}
+
 // AsGuard tells whether err is a GuardError of the given kind and returns it.
 func AsGuard(err error, which GuardKind) (*GuardError, bool) {
 	var g *GuardError

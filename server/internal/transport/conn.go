@@ -252,6 +252,8 @@ func (c *Conn) read() {
 		case errors.Is(err, errTooLong):
 			c.CloseCode(wire.CodeFrameTooLong)
 		case err == nil:
+			c.srv.stats.read.Add(1)
+			c.srv.stats.readBytes.Add(uint64(len(frame)))
 			cmd = c.decode(frame, text)
 		}
 		if cap(frame) <= readBufferMax {
@@ -301,6 +303,7 @@ func (c *Conn) recovered() {
 // Panicked logs a value that was recovered from a panic and closes the
 // connection.
 func (c *Conn) Panicked(value any) {
+	c.srv.stats.panics.Add(1)
 	c.srv.opts.Logger.Error("panic while a command was executed", "panic", value, "stack", string(debug.Stack()))
 	c.CloseCode(wire.CodeInternalError)
 }

@@ -142,7 +142,7 @@ func TestBadFramesAreClosedWith4114(t *testing.T) {
 				require.Equal(t, uint64(1), e.srv.Stats().Closed[wire.CodeUnparseableRawMessage])
 				other.Send(command(1)) // nobody else is touched
 				other.WantSilence(time.Second)
-				require.Equal(t, int64(1), e.srv.Stats().Open)
+				require.Equal(t, 1, e.srv.Stats().Open)
 			})
 		})
 	}

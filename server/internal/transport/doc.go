@@ -26,9 +26,9 @@
 //
 // Pushes are bounded, by bytes and by number of frames, the fuller of the two
 // counts. What does not fit is dealt with by class: from 50 % on, frames of
-// ClassRoomLow are dropped, from 75 % on those of ClassRoomNormal, and at 100 %
-// the connection is closed with 4200, so that nothing that a client counts on
-// is ever dropped in silence. A frame is let in if there was room before it, so
+// ClassRoomLow are dropped, from 75 % on those of ClassRoomNormal. At 100 %
+// a frame that may not be dropped closes the connection with 4200, so that
+// nothing that a client counts on is ever dropped in silence. A frame is let in if there was room before it, so
 // one frame may be as large as it must.
 //
 // Replies, and what else a client asked for, are not bounded that way: a page

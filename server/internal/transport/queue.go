@@ -120,12 +120,12 @@ func (c *Conn) pushLocked(e entry, class fanout.Class, hold Hold) {
 	}
 	if !e.reply {
 		switch o := &c.srv.opts; {
-		case c.fill(o, 100):
-			c.overflow()
-			return
 		case class == fanout.ClassRoomNormal && c.fill(o, 75),
 			class == fanout.ClassRoomLow && c.fill(o, 50):
 			c.srv.stats.dropped[class].Add(1)
+			return
+		case c.fill(o, 100): // and the frame is one that must not be dropped
+			c.overflow()
 			return
 		}
 	}
@@ -166,6 +166,16 @@ func (c *Conn) call(hold Hold) *Call {
 // ask for what it missed.
 func (c *Conn) overflow() {
 	c.srv.stats.overflow.Add(1)
+	if c.queue != nil {
+		for i := range c.queue.entries {
+			c.settle(&c.queue.entries[i])
+		}
+	}
+	for i := range c.lane {
+		if !c.lane[i].none {
+			c.settle(&c.lane[i].entry)
+		}
+	}
 	c.queue = nil
 	c.lane = nil
 	c.abandon = true
@@ -197,6 +207,15 @@ func (c *Conn) account(e *entry) {
 		return
 	}
 	c.pushes.add(e.size())
+}
+
+// settle says that an entry does not wait any more.
+func (c *Conn) settle(e *entry) {
+	if e.reply {
+		c.replies.take(e.size())
+	} else {
+		c.pushes.take(e.size())
+	}
 }
 
 // appendLocked queues an entry that was let in and not accounted for.

@@ -60,8 +60,16 @@ func TestSlowReceiverLosesByClass(t *testing.T) {
 		push(fanout.ClassStored, frames/4-frames/8)
 		kept(frames/4 - frames/8)
 		require.False(t, p.Ending())
-		push(fanout.ClassRoomLow, 1) // full: even this would have to be dropped
+		push(fanout.ClassRoomLow, 1)
+		push(fanout.ClassRoomNormal, 1)
+		require.Equal(t, [fanout.ClassCount]uint64{fanout.ClassRoomLow: 4, fanout.ClassRoomNormal: 3}, dropped())
+		require.False(t, p.Ending(), "what may be dropped does not cost the connection")
+		s := e.srv.Stats()
+		require.Equal(t, frames+1, s.QueueFrames) // with the one that is being written
+		require.Greater(t, s.QueueBytes, networkBuffer)
+		push(fanout.ClassStored, 1) // full, and this one counts
 		require.True(t, p.Ending())
+		require.LessOrEqual(t, e.srv.Stats().QueueFrames, 2, "what is being written, and our close frame")
 
 		require.Equal(t, uint64(1), e.srv.Stats().Overflow)
 		require.NotEmpty(t, c.Read().GetDirectMessage().GetBinaryMsg()) // was being written

@@ -65,10 +65,13 @@ type Server struct {
 	reads        sync.Pool // of *[]byte: scratch of readers
 	batches      sync.Pool // of *batch
 
-	mu     sync.Mutex
-	conns  map[*Conn]struct{}
-	closed bool
-	gone   chan struct{} // closed when closed is set and conns is empty
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	closed   bool
+	gone     chan struct{} // closed when closed is set and conns is empty
+	accepted uint64
+	refused  uint64
+	ended    map[wire.Code]uint64
 }
 
 // NewServer returns a server without connections. It has a goroutine, which
@@ -86,6 +89,7 @@ func NewServer(o Options) *Server {
 		goaway:  goaway,
 		alarms:  newAlarms(),
 		conns:   make(map[*Conn]struct{}),
+		ended:   make(map[wire.Code]uint64),
 		gone:    make(chan struct{}),
 		small:   bytesPool(smallChunk),
 		large:   bytesPool(chunkSize + maxFrameHeader),
@@ -101,18 +105,12 @@ func bytesPool(size int) sync.Pool {
 	}}
 }
 
-// Stats returns the counters.
-func (s *Server) Stats() Stats { return s.stats.read() }
-
 // Serve upgrades an HTTP request and starts the connection; it does not wait
 // for its end. subprotocols are what the server speaks, of which the
 // library picks; fallback is used when the peer offered none. open is called
 // before the first command. On an error the answer has been written.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, subprotocols []string, fallback string, open func(*Conn) Receiver) error {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.refuses() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return ErrClosed
 	}
@@ -147,6 +145,16 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, subprotocols []st
 	return nil
 }
 
+// refuses tells whether there are to be no more connections, and counts it.
+func (s *Server) refuses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		s.refused++
+	}
+	return s.closed
+}
+
 func host(addr string) string {
 	h, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -160,18 +168,18 @@ func (s *Server) add(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		s.refused++
 		return false
 	}
 	s.conns[c] = struct{}{}
-	s.stats.open.Add(1)
-	s.stats.accepted.Add(1)
+	s.accepted++
 	return true
 }
 
 func (s *Server) remove(c *Conn, why Why) {
-	s.stats.ended(why.Code)
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.ended[why.Code]++
 	last := s.closed && len(s.conns) == 0
 	s.mu.Unlock()
 	if last {

@@ -158,8 +158,9 @@ func (w *writer) flush(b *batch) error {
 		if _, err := c.net.Write(w.buf); err != nil {
 			return err
 		}
-		w.buf = w.buf[:0]
 		c.srv.stats.writes.Add(1)
+		c.srv.stats.writtenBytes.Add(uint64(len(w.buf)))
+		w.buf = w.buf[:0]
 	}
 	if w.done > w.settled {
 		c.srv.stats.written.Add(uint64(w.done - w.settled))
@@ -170,11 +171,7 @@ func (w *writer) flush(b *batch) error {
 	stamped := false
 	for i := w.settled; i < w.done; i++ {
 		e := &b.entries[i]
-		if e.reply {
-			c.replies.take(e.size())
-		} else {
-			c.pushes.take(e.size())
-		}
+		c.settle(e)
 		if e.call != nil {
 			if !stamped {
 				now = c.srv.alarms.now()
@@ -190,6 +187,10 @@ func (w *writer) flush(b *batch) error {
 	if stamped && len(c.lane) > 0 && c.state == open {
 		c.advance(now)
 	}
-	w.abandoned = c.abandon
+	if w.abandoned = c.abandon; w.abandoned {
+		for i := w.settled; i < len(b.entries); i++ {
+			c.settle(&b.entries[i])
+		}
+	}
 	return nil
 }
