@@ -253,6 +253,36 @@ func TestSurfaceReconnectNeedsNoSignature(t *testing.T) {
 	}, verifying())
 }
 
+// Kicking a client voids what was signed for it before, used or not.
+func TestSurfaceKickVoidsSignatures(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		ctx := t.Context()
+		n := s.notary()
+		login := realtime.SignRequest{Action: realtime.SignLogin, AppID: s.AppID, ClientID: "Tom"}
+		unused, err := n.Sign(ctx, login)
+		require.NoError(t, err)
+		tom, jerry := s.Client("Tom", realtime.WithSigner(n)), s.Client("Jerry", realtime.WithSigner(n))
+		login.ClientID = "Jerry"
+		jerrys, err := n.Sign(ctx, login)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.NoError(t, s.Admin().IMClient("Tom").Kick(ctx, "spam"))
+		calm()
+		require.ErrorIs(t, tom.Err(), realtime.ErrKickedByApp)
+		require.NoError(t, jerry.Err())
+
+		again := func(id string, sig realtime.Signature) error {
+			c := s.realtime().NewIMClient(id, realtime.WithSigner(realtime.SignerFunc(
+				func(context.Context, realtime.SignRequest) (realtime.Signature, error) { return sig, nil })))
+			defer c.Close(ctx)
+			return c.Open(ctx)
+		}
+		require.ErrorIs(t, again("Tom", unused), realtime.ErrSignatureFailed)
+		require.NoError(t, again("Jerry", jerrys), "who was not kicked")
+		s.Client("Tom", realtime.WithSigner(n))
+	}, verifying())
+}
+
 // A token that is over is exchanged for a new one with a signature of its own.
 func TestSurfaceSignedRefresh(t *testing.T) {
 	onSurface(t, func(t *testing.T, s *surface) {

@@ -49,7 +49,8 @@ func (h *IMClient) Messages(ctx context.Context, q realtime.MessageQuery) iter.S
 }
 
 // Kick closes all sessions of the client, which is told the reason, at most 20
-// characters; "": the name of the code. It may log in again.
+// characters; "": the name of the code. It may log in again: where logins are
+// signed, with a signature that is made after the kick.
 func (h *IMClient) Kick(ctx context.Context, reason string) error {
 	body := map[string]string{}
 	if reason != "" {

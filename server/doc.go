@@ -26,7 +26,9 @@
 // A client is trusted with nothing. A frame that is too large, that does not
 // decode, or that breaks the WebSocket protocol ends its own connection. Apps
 // whose clients must be known switch on the verification of signatures. A
-// signature allows one operation: who overhears it cannot use it again. That is
-// remembered in the process, so after a restart a signature works once more
-// until its six hours are over.
+// signature allows one operation: who overhears it cannot use it again. A login
+// may be repeated on the connection on which it has succeeded, since shipped
+// clients do that when the answer is late. Kicking a client voids what was signed
+// for its logins before. All that is remembered in the process, so after a
+// restart a signature works once more until its six hours are over.
 package server

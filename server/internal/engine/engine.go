@@ -69,6 +69,7 @@ type app struct {
 	casts   casts
 	returns returns
 	signed  *sign.Used
+	revoked sign.Revoked
 }
 
 // Error is a refusal with the protocol's code for it.
@@ -239,18 +240,23 @@ func (e *Engine) verify(a *app, by Cause, needed bool, code wire.Code, s sign.Si
 }
 
 // VerifyLogin checks the signature of a login as this client and uses it up, as
-// verify does. A login with a session token needs none.
+// verify does. One from before a kick of the client is void. A login with a
+// session token needs none.
 func (e *Engine) VerifyLogin(settings *limit.App, client string, timestamp int64, nonce, signature string) error {
 	a, err := e.app(settings.ID)
 	if err != nil {
+		return err
+	}
+	if err := a.revoked.Check(client, timestamp); err != nil {
 		return err
 	}
 	s := sign.Signature{Timestamp: timestamp, Nonce: nonce, Value: signature}
 	return a.signed.Accept(sign.Login(a.ID, client), a.MasterKey, s, time.UnixMilli(e.now()))
 }
 
-// Kick closes all sessions of a client and returns how many there were. The
-// reason is told to the client; empty means the name of the code.
+// Kick closes all sessions of a client and returns how many there were, and
+// makes void what was signed for its logins until now. The reason is told to the
+// client; empty means the name of the code.
 func (e *Engine) Kick(by Cause, client, reason string) (int, error) {
 	a, err := e.app(by.App)
 	if err != nil {
@@ -259,5 +265,6 @@ func (e *Engine) Kick(by Cause, client, reason string) (int, error) {
 	if reason == "" {
 		reason = wire.CodeKickedByApp.Name()
 	}
+	a.revoked.Revoke(client, time.UnixMilli(e.now()))
 	return e.sessions.Kick(a.ID, client, wire.CodeKickedByApp, reason), nil
 }

@@ -4,7 +4,8 @@
 // A signature is the hex HMAC-SHA1 of a text, keyed with the app's master key.
 // The text names who may do what and when: its fields are joined by colons,
 // and a list of ids is sorted by bytes first. A [Text] is checked without any
-// state; [Used] remembers what was accepted, so that each signature works once.
+// state; [Used] remembers what was accepted, so that each signature works once,
+// and [Revoked] which clients were kicked, which makes their older ones void.
 // Neither key nor signature appears in an error.
 package sign
 
