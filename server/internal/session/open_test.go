@@ -168,6 +168,50 @@ func TestTokenStandsInForTheSignature(t *testing.T) {
 	})
 }
 
+// Shipped clients repeat a signed login as it is when its answer is late. Where
+// it has succeeded that is no second use of the signature.
+func TestSignedLoginIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted := 0
+		e := newEnv(t, func(c *session.Config) {
+			c.VerifyLogin = func(_ *limit.App, _ string, _ int64, _, signature string) error {
+				if accepted++; signature != "good" || accepted > 1 {
+					return errors.New("wrong, or used before")
+				}
+				return nil
+			}
+		})
+		c := e.connect()
+		refused := func(c *wstest.Conn, changes ...change) {
+			t.Helper()
+			c.Send(openCommand("tom", append([]change{in(signedApp), signed}, changes...)...))
+			wantError(t, c.Read(), 1, wire.CodeSignatureFailed)
+		}
+		open(t, c, "tom", in(signedApp), signed, reopen)
+		open(t, c, "tom", in(signedApp), signed, reopen)
+		open(t, c, "tom", in(signedApp), signed)
+		require.Equal(t, 1, accepted)
+		require.Equal(t, 1, e.reg.Sessions())
+		st := open(t, c, "tom", in(signedApp), signed).SessionMessage.GetSt()
+
+		refused(e.connect()) // who has overheard it
+		refused(c, func(c *pb.GenericCommand) { c.SessionMessage.N = proto.String("m") })
+		refused(c, func(c *pb.GenericCommand) { c.SessionMessage.T = proto.Int64(2) })
+		refused(c, func(c *pb.GenericCommand) { c.SessionMessage.S = proto.String("bad") })
+		refused(c, func(c *pb.GenericCommand) { c.PeerId = proto.String("jerry") })
+		refused(c, func(c *pb.GenericCommand) { c.SessionMessage = nil })
+
+		// A session that is over, or goes by another proof now, lends it to nobody.
+		open(t, c, "tom", in(signedApp), reopen, showing(st))
+		refused(c)
+		accepted = 0
+		open(t, c, "tom", in(signedApp), signed)
+		require.Equal(t, 1, e.reg.Kick(signedApp, "tom", wire.CodeKickedByApp, ""))
+		require.Equal(t, pb.OpType_closed, c.Read().GetOp())
+		refused(c)
+	})
+}
+
 func TestTheEngineRefusesALogin(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err    error

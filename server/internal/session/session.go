@@ -20,6 +20,7 @@ type Session struct {
 	actor  fanout.Actor
 	caps   int64
 	token  string // id of the chain of tokens
+	proof  string // hash of the signature that it was opened with; empty: none
 	peer   []byte // the encoded peerId: begins every frame
 
 	// tagOrder is the version of the tag's record when this session took the
@@ -39,6 +40,13 @@ type Session struct {
 
 	announced bool          // the engine knows the session
 	owed      *fanout.Ended // what the engine is to be told when it does
+}
+
+// openedBy tells whether the session is open and was opened with this signature.
+func (s *Session) openedBy(proof string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open && !s.ended && s.proof == proof
 }
 
 // subscribe notes that the client subscribes a service conversation, or no
