@@ -62,6 +62,7 @@ type IMClient struct {
 
 	reopening // of the processing goroutine
 	sync      clientSync
+	counters  clientCounters
 }
 
 // phase is how far the life of a client has got.
@@ -344,6 +345,9 @@ func (c *IMClient) leave(cause error, last Event) {
 // overflow ends a client that cannot keep up. What waits already is still
 // delivered.
 func (c *IMClient) overflow() {
+	if c.alive() {
+		c.rt.counters.overflows.Add(1)
+	}
 	c.finish(ErrEventOverflow, &CloseEvent{Reason: ErrEventOverflow.Error()}, true)
 }
 

@@ -39,17 +39,29 @@ func (c *IMClient) call(ctx context.Context, cmd *pb.GenericCommand, o callOptio
 // callOn is call on a connection where the session may not be open yet. It
 // leaves the client id to the caller.
 func (c *IMClient) callOn(ctx context.Context, s *session, cmd *pb.GenericCommand, o callOptions) (*pb.GenericCommand, error) {
+	if c.rt.opts.Observer.ofCommands() {
+		return c.observedCall(ctx, s, cmd, o)
+	}
+	return c.countedCall(ctx, s, cmd, o)
+}
+
+func (c *IMClient) countedCall(ctx context.Context, s *session, cmd *pb.GenericCommand, o callOptions) (*pb.GenericCommand, error) {
+	n := &c.rt.counters
+	n.commands.Add(1)
 	c.rt.logCommand(ctx, sent, cmd)
 	reply, err := s.link.Do(ctx, cmd, link.CallOptions{Merge: o.merge, Gen: s.gen})
 	if err != nil {
+		n.failed.Add(1)
 		return nil, c.callFailed(ctx, commandName(cmd), tooLong(cmd, err), o.safe)
 	}
 	c.rt.logCommand(ctx, answered, reply)
 	if refusal := replyError(reply); refusal != nil {
 		refusal.retrySafe = o.safe
+		n.refused.Add(1)
 		return nil, refusal
 	}
 	if !answers(cmd, reply) {
+		n.failed.Add(1)
 		err := fmt.Errorf("unexpected answer %s: %w", commandName(reply), ErrOutcomeUnknown)
 		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
 	}

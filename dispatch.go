@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/leanrtm/realtime/internal/event"
 )
@@ -161,6 +162,7 @@ func (c *IMClient) emit(ev Event) { c.emitThen(ev, nil) }
 // goroutines, or at once when nobody listens, and must not block. It is not
 // called for what Close discards.
 func (c *IMClient) emitThen(ev Event, done func(handled bool)) {
+	c.counters.events.Add(1)
 	d := delivery{event: ev, handled: newHandled(done)}
 	overflow := false
 	// One lock around both, so that streams and handlers see one order.
@@ -188,9 +190,17 @@ func (c *IMClient) handle(ctx context.Context, d delivery) {
 		return // discarded by Close
 	}
 	defer c.endHandling()
+	var begun time.Time
+	observer := c.rt.opts.Observer
+	if observer.ofHandlers() {
+		begun = time.Now()
+	}
 	c.events.handlers.Call(ctx, d.event)
 	if ev, ok := d.event.(conversationEvent); ok {
 		ev.conversation().events.handlers.Call(ctx, d.event)
+	}
+	if observer.ofHandlers() {
+		observer.Handler(ctx, HandlerObservation{ClientID: c.ID(), Event: eventName(d.event), Took: time.Since(begun)})
 	}
 	d.handled.finished(false)
 }

@@ -90,6 +90,13 @@
 // begins. ConflictEvent or CloseEvent is the last event of a client that did
 // not end by its own Close.
 //
+// # Watching it
+//
+// [Realtime.Stats] and [IMClient.Stats] are counters and gauges, cheap enough to
+// be read every second: connections and reconnects, commands and their refusals,
+// traffic, sends by outcome, messages received and recovered, and what waits for
+// handlers. [Observer] is told how long commands and handlers took.
+//
 // # Files
 //
 //	options.go, realtime*.go       Options, New, the connection and its states
@@ -103,6 +110,7 @@
 //	events*.go, dispatch.go        events, OnX methods, streams, and how they run
 //	errors*.go                     Error, codes, SafeToRetry
 //	plugin.go, signer.go           extension points
+//	stats.go, observer.go          counters and durations
 //	json*.go, attributes.go        stored forms
 //	rest.go                        requests over HTTP
 package realtime

@@ -70,6 +70,9 @@ type Options struct {
 	// Logger takes what nobody else can be told; nil: nothing is logged. Level
 	// Debug has every command, with secrets masked.
 	Logger *slog.Logger
+	// Observer is told how long things take; nil: nobody is. What can be counted
+	// is in Realtime.Stats and IMClient.Stats.
+	Observer *Observer
 }
 
 // Defaults of Options.

@@ -63,7 +63,11 @@ func (d *delivered) done(handled bool) {
 // pushedMessage handles a message.
 func (c *IMClient) pushedMessage(ctx context.Context, m *pb.DirectCommand) {
 	cid, at := m.GetCid(), point{m.GetTimestamp(), m.GetId()}
-	if cid == "" || !c.sync.arrived(cid, at, m.GetTransient()) {
+	if cid == "" {
+		return
+	}
+	if !c.sync.arrived(cid, at, m.GetTransient()) {
+		c.counters.known.Add(1)
 		return
 	}
 	conv := c.conversationOf(ctx, cid, Kind(m.GetConvType()))
@@ -106,6 +110,10 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		if counted && m.From != c.ID() && kind != KindChatRoom {
 			c.sync.countUnread(conv, m.Mentioned)
 		}
+	}
+	c.counters.received.Add(1)
+	if d.event.Recovered {
+		c.counters.recovered.Add(1)
 	}
 	d.event.Conversation, d.event.Message = conv, m
 	c.emitThen(&d.event, d.done)

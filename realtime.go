@@ -37,6 +37,7 @@ type Realtime struct {
 	streams  event.Hub[delivery]
 	listened atomic.Bool // somebody has registered a handler
 	emitMu   sync.Mutex  // one order for handlers and streams
+	counters counters
 
 	// mu is held for moments only, never while calling out. It comes before
 	// IMClient.mu, and nothing is locked under that.

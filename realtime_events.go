@@ -31,6 +31,7 @@ func (rt *Realtime) newLink() *link.Link {
 		CommandTimeout: rt.opts.CommandTimeout,
 		OnPush:         func(_ uint64, cmd *pb.GenericCommand) { rt.push(l, cmd) },
 		OnEvent:        func(e link.Event) { rt.linkChanged(l, e) },
+		Counters:       &rt.counters.link,
 		Logger:         rt.log,
 	})
 	return l
@@ -118,6 +119,7 @@ func eventName(ev Event) string {
 // of the socket and only enqueues.
 func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
 	rt.logCommand(context.Background(), pushed, cmd)
+	rt.counters.pushes.Add(1)
 	if cmd.Service != nil && cmd.GetService() != wire.ServiceIM {
 		return // of another service that shares the protocol
 	}
@@ -132,6 +134,7 @@ func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
 		c.enqueue(job{push: cmd})
 	case held:
 	default:
+		rt.counters.strays.Add(1)
 		rt.log.LogAttrs(context.Background(), slog.LevelDebug, "push for nobody here",
 			slog.String("cmd", commandName(cmd)), slog.String("client_id", cmd.GetPeerId()))
 	}

@@ -57,6 +57,7 @@ func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOp
 	}
 	s.status(StatusSending, nil)
 	m, err := s.send(ctx)
+	c.client.counters.sendEnded(err)
 	if err != nil {
 		s.status(StatusFailed, err)
 		return nil, err

@@ -47,6 +47,7 @@ func (s *sending) sendRetrying(ctx context.Context) (*Message, error) {
 		if waitErr != nil {
 			return nil, s.gaveUp(fmt.Errorf("%w: %w", waitErr, err), doubt)
 		}
+		c.counters.sendRetries.Add(1)
 	}
 }
 

@@ -237,7 +237,14 @@ func (c *IMClient) openSession(ctx context.Context, s *session, again bool) (*pb
 		if reply.GetCmd() != pb.CommandType_session || reply.GetOp() != pb.OpType_opened {
 			return nil, fmt.Errorf("realtime: unexpected answer %s to session/open", commandName(reply))
 		}
-		return reply, c.opened(s, reply)
+		if err := c.opened(s, reply); err != nil {
+			return reply, err
+		}
+		if again {
+			c.counters.reopens.Add(1)
+		}
+		c.counters.opens.Add(1)
+		return reply, nil
 	}
 }
 

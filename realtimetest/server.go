@@ -253,6 +253,10 @@ func (s *Server) Handler() http.Handler {
 	}
 }
 
+// Stats are the counters of the server, which begin anew with a
+// [Server.Restart].
+func (s *Server) Stats() server.Stats { return s.core.Load().Stats() }
+
 // Commands are what clients have sent so far, in the order in which the server
 // got it, whatever became of it. What clients of [Server.Displace] send is not
 // among them.

@@ -21,6 +21,13 @@
 //
 // Data is kept in memory and lost when the process ends.
 //
+// # Watching it
+//
+// [Server.Stats] has counters and gauges: connections by how they ended,
+// sessions, logins, commands and refusals by code, traffic, what waits for slow
+// receivers and what they lost, the store, hooks. [Observer] is told how long
+// commands, writes to the store and hooks took.
+//
 // # Trust
 //
 // A client is trusted with nothing. A frame that is too large, that does not

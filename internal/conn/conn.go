@@ -181,6 +181,8 @@ func (c *Conn) read() {
 			return
 		}
 		c.hear()
+		c.o.Counters.FramesIn.Add(1)
+		c.o.Counters.BytesIn.Add(uint64(len(frame)))
 		if typ != want {
 			c.fail(&FrameError{fmt.Errorf("a %v message", typ)})
 			return

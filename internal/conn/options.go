@@ -19,6 +19,7 @@ type Options struct {
 	WriteTimeout      time.Duration // a frame that cannot be written for so long kills the connection; 0: 20 s, negative: never
 	ReadLimit         int64         // bytes of one frame; a longer one ends the connection; 0: 4 MiB
 	Logger            *slog.Logger  // nil: discard
+	Counters          *Counters     // nil: its own
 
 	// Serial numbers the heartbeats. The link sets it.
 	Serial func() int32
@@ -57,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Counters == nil {
+		o.Counters = new(Counters)
 	}
 	if o.Serial == nil {
 		o.Serial = func() int32 { return 0 }

@@ -172,7 +172,10 @@ func (c *Conn) writeFrame(f *Frame) error {
 	}
 	var err error
 	if f.starter == nil || f.starter.Begin() {
-		err = c.ws.Write(context.Background(), typ, f.bytes)
+		if err = c.ws.Write(context.Background(), typ, f.bytes); err == nil {
+			c.o.Counters.FramesOut.Add(1)
+			c.o.Counters.BytesOut.Add(uint64(len(f.bytes)))
+		}
 	}
 	f.starter = nil
 	if cap(f.bytes)+cap(f.scratch) <= keepBuffer {
@@ -193,6 +196,7 @@ func (c *Conn) beat(watch *writeWatch) {
 		c.fail(err)
 		return
 	}
+	c.o.Counters.Heartbeats.Add(1)
 	c.writeBatch(f, watch)
 }
 

@@ -106,8 +106,10 @@ func (l *Link) connectTo(ctx context.Context, url string) (*live, error) {
 	o := l.o.Conn
 	o.Serial = l.nextSerial
 	o.OnCommand = func(cmd *pb.GenericCommand) { l.deliver(lv, cmd) }
+	l.o.Counters.Dials.Add(1)
 	c, err := conn.Dial(ctx, url, o)
 	if err != nil {
+		l.o.Counters.DialsFailed.Add(1)
 		return nil, err
 	}
 	lv.conn = c

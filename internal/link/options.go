@@ -110,7 +110,8 @@ type Options struct {
 	// owns the link: it must only enqueue.
 	OnEvent func(e Event)
 
-	Logger *slog.Logger // nil: discard
+	Counters *Counters    // nil: its own
+	Logger   *slog.Logger // nil: discard
 }
 
 // The defaults of Options, and what Close may take to say goodbye.
@@ -139,6 +140,10 @@ func (o Options) withDefaults() Options {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
+	if o.Counters == nil {
+		o.Counters = new(Counters)
+	}
+	o.Conn.Counters = &o.Counters.Conn
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -162,6 +162,7 @@ func (o *owner) dialEnded(r dialResult) {
 	o.gen++
 	r.live.gen = o.gen
 	o.live, o.state = r.live, StateConnected
+	o.o.Counters.Connected.Add(1)
 	o.link.publish(StateConnected, o.live, nil)
 	again := o.connected
 	o.connected = true
@@ -226,6 +227,7 @@ func (o *owner) drop(cause error) error {
 func (o *owner) forget(s State, err error) (gen uint64) {
 	lv := o.live
 	o.live = nil
+	o.o.Counters.Lost.Add(1)
 	o.become(s, err)
 	lv.calls.Fail(err)
 	if o.link.settled.Load() >= lv.gen {

@@ -1,0 +1,13 @@
+package conn
+
+import "sync/atomic"
+
+// Counters count frames. One value may serve many connections, one after the
+// other or at once.
+type Counters struct {
+	FramesIn, BytesIn atomic.Uint64 // received, with the size of what was in them
+	_                 [64]byte      // the reader and the writer do not share a cache line
+	FramesOut         atomic.Uint64 // written
+	BytesOut          atomic.Uint64
+	Heartbeats        atomic.Uint64 // of FramesOut
+}
