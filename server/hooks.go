@@ -21,6 +21,9 @@ type ReceiversOffline = hook.ReceiversOffline
 // OfflineVerdict says whom the offline push goes to.
 type OfflineVerdict = hook.OfflineVerdict
 
+// OfflinePush is a notification for clients that were not online for a message.
+type OfflinePush = hook.OfflinePush
+
 // MessageSent is a message that was stored and pushed.
 type MessageSent = hook.MessageSent
 

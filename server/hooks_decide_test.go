@@ -150,3 +150,97 @@ func TestHooksDecideAboutConversations(t *testing.T) {
 		require.Equal(t, []string{"tom"}, muted, "the hook says otherwise")
 	})
 }
+
+// A hook decides about what a service says to some clients as about any other
+// message.
+func TestHooksDecideAboutServiceMessages(t *testing.T) {
+	hooked(t, func(t *testing.T, s *realtimetest.Server, e *endpoint) {
+		toTom, toJerry := heard(s.Client("tom")), heard(s.Client("jerry"))
+		service, err := s.Admin().CreateServiceConversation(t.Context(), admin.ServiceConversationOptions{})
+		require.NoError(t, err)
+		send := func(text string) (*realtime.Message, error) {
+			return service.SendTo(t.Context(), []string{"tom", "jerry"}, admin.Message{From: "GM", Content: realtime.NewTextMessage(text)})
+		}
+		stored := func(client string) (texts []string) {
+			for m, err := range service.MessagesOf(t.Context(), client, realtime.MessageQuery{Direction: realtime.OldToNew}) {
+				require.NoError(t, err)
+				texts = append(texts, m.Message.Text())
+			}
+			return texts
+		}
+		e.says(server.HookMessageReceived, map[string]any{"drop": true, "code": 77, "detail": "no"})
+		_, err = send("one")
+		require.ErrorIs(t, err, realtime.ErrMessageRejectedByApp)
+		var refused *realtime.Error
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, 77, refused.AppCode)
+		require.Empty(t, stored("tom"))
+
+		e.says(server.HookMessageReceived, map[string]any{"content": `{"_lctype":-1,"_lctext":"***"}`})
+		_, err = send("two")
+		require.NoError(t, err)
+		require.Equal(t, []string{"***"}, toTom())
+		require.Equal(t, []string{"***"}, toJerry())
+
+		e.says(server.HookMessageReceived, map[string]any{"toPeers": []string{"jerry", "stranger"}})
+		_, err = send("three")
+		require.NoError(t, err)
+		require.Empty(t, toTom())
+		require.Equal(t, []string{"three"}, toJerry())
+		require.Equal(t, []string{"***"}, stored("tom"))
+		require.Equal(t, []string{"***", "three"}, stored("jerry"))
+		require.Empty(t, stored("stranger"))
+
+		e.says(server.HookMessageReceived, map[string]any{"toPeers": []string{}})
+		_, err = send("four")
+		require.NoError(t, err, "for nobody")
+		require.Empty(t, toJerry())
+
+		e.says(server.HookMessageReceived, nil)
+		sent, err := send("five")
+		require.NoError(t, err)
+		toTom()
+		toJerry()
+		e.says(server.HookMessageUpdate, map[string]any{"toPeers": []string{"tom"}})
+		require.NoError(t, service.Update(t.Context(), sent, realtime.NewTextMessage("5"), "tom", "jerry"))
+		require.Equal(t, []string{"edit: 5"}, toTom())
+		require.Empty(t, toJerry(), "is not told, for now")
+		require.Equal(t, []string{"***", "three", "5"}, stored("jerry"))
+		asked := e.one(t, server.HookMessageUpdate)
+		require.Equal(t, []any{true, []any{"tom", "jerry"}}, []any{asked["system"], asked["toPeers"]})
+	})
+}
+
+// The other devices of the sender are no matter of the hook.
+func TestHookLeavesTheSendersOtherDevices(t *testing.T) {
+	hooked(t, func(t *testing.T, s *realtimetest.Server, e *endpoint) {
+		phone, tablet := s.Client("tom"), heard(s.Client("tom"))
+		toJerry, toMary := heard(s.Client("jerry")), heard(s.Client("mary"))
+		conv, err := phone.CreateConversation(t.Context(), realtime.ConversationOptions{Members: []string{"jerry", "mary"}})
+		require.NoError(t, err)
+		e.says(server.HookMessageReceived, map[string]any{"toPeers": []string{"mary"}})
+		sent, err := say(t, conv, realtime.NewTextMessage("psst"))
+		require.NoError(t, err)
+		e.says(server.HookMessageUpdate, map[string]any{"toPeers": []string{"mary"}})
+		_, err = conv.Update(t.Context(), sent, realtime.NewTextMessage("psssst"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"psst", "edit: psssst"}, tablet())
+		require.Equal(t, []string{"psst", "edit: psssst"}, toMary())
+		require.Empty(t, toJerry())
+	})
+}
+
+// A binary message stays one when the hook says nothing of it.
+func TestHookKeepsBinaryMessages(t *testing.T) {
+	hooked(t, func(t *testing.T, s *realtimetest.Server, e *endpoint) {
+		tom := s.Client("tom")
+		conv, err := tom.CreateConversation(t.Context(), realtime.ConversationOptions{Members: []string{"jerry"}})
+		require.NoError(t, err)
+		e.says(server.HookMessageReceived, map[string]any{"content": "AQID"})
+		_, err = say(t, conv, realtime.NewBinaryMessage([]byte{9}))
+		require.NoError(t, err)
+		page, err := conv.QueryMessages(t.Context(), realtime.MessageQuery{})
+		require.NoError(t, err)
+		require.Equal(t, realtime.NewBinaryMessage([]byte{1, 2, 3}), page[0].Content)
+	})
+}

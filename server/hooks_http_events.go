@@ -17,17 +17,20 @@ type messageDecision struct {
 	Code    int32    `json:"code"`
 	Detail  string   `json:"detail"`
 	Content *string  `json:"content"`
-	Bin     bool     `json:"bin"`
+	Bin     *bool    `json:"bin"`     // absent: as the message was
 	ToPeers []string `json:"toPeers"` // absent: all
 }
 
-func (d *messageDecision) verdict() (MessageVerdict, error) {
+func (d *messageDecision) verdict(was Content) (MessageVerdict, error) {
 	v := MessageVerdict{Drop: d.Drop, Code: d.Code, Detail: d.Detail, To: d.ToPeers}
 	if d.Content == nil {
 		return v, nil
 	}
-	v.Content = &Content{Data: *d.Content, Binary: d.Bin}
-	if d.Bin {
+	v.Content = &Content{Data: *d.Content, Binary: was.Binary}
+	if d.Bin != nil {
+		v.Content.Binary = *d.Bin
+	}
+	if v.Content.Binary {
 		data, err := base64.StdEncoding.DecodeString(*d.Content)
 		if err != nil {
 			return MessageVerdict{}, fmt.Errorf("content is not base64: %w", err)
@@ -53,7 +56,7 @@ func (c *hookCaller) messageReceived(ctx context.Context, e *MessageReceived) (M
 	if err := c.ask(ctx, e.App, HookMessageReceived, params, &d); err != nil {
 		return MessageVerdict{}, err
 	}
-	return d.verdict()
+	return d.verdict(e.Content)
 }
 
 func (c *hookCaller) messageUpdate(ctx context.Context, e *MessageUpdate) (MessageVerdict, error) {
@@ -72,7 +75,7 @@ func (c *hookCaller) messageUpdate(ctx context.Context, e *MessageUpdate) (Messa
 	if err := c.ask(ctx, e.App, HookMessageUpdate, params, &d); err != nil {
 		return MessageVerdict{}, err
 	}
-	return d.verdict()
+	return d.verdict(e.Content)
 }
 
 func (c *hookCaller) receiversOffline(ctx context.Context, e *ReceiversOffline) (OfflineVerdict, error) {

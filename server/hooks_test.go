@@ -216,7 +216,7 @@ func TestHooksAreTold(t *testing.T) {
 		received := e.one(t, server.HookMessageReceived)
 		require.Equal(t, "tom", received["fromPeer"])
 		require.Equal(t, conv.ID(), received["convId"])
-		require.ElementsMatch(t, []any{"jerry", "mary", "tom"}, received["toPeers"])
+		require.ElementsMatch(t, []any{"jerry", "mary"}, received["toPeers"])
 		require.JSONEq(t, `{"_lctype":-1,"_lctext":"hello"}`, received["content"].(string))
 		require.Equal(t, []any{false, true, false, false},
 			[]any{received["transient"], received["receipt"], received["system"], received["bin"]})
@@ -232,13 +232,13 @@ func TestHooksAreTold(t *testing.T) {
 		require.Equal(t, []any{"mary"}, offline["mentionOfflinePeers"])
 		require.Equal(t, false, offline["mentionAll"])
 
-		// The same by REST, as the system.
+		// The same by REST.
 		byREST, err := s.Admin().Conversation(conv.ID()).Send(t.Context(), admin.Message{
 			From: "tom", Content: realtime.NewBinaryMessage([]byte{1, 2, 3}),
 		})
 		require.NoError(t, err)
 		received = e.one(t, server.HookMessageReceived)
-		require.Equal(t, []any{true, true, "AQID"}, []any{received["system"], received["bin"], received["content"]})
+		require.Equal(t, []any{false, true, "AQID"}, []any{received["system"], received["bin"], received["content"]})
 		require.Equal(t, byREST.ID, e.one(t, server.HookMessageSent)["msgId"])
 
 		_, err = conv.Update(t.Context(), sent, realtime.NewTextMessage("bye"))
@@ -248,7 +248,8 @@ func TestHooksAreTold(t *testing.T) {
 		require.JSONEq(t, `{"_lctype":-1,"_lctext":"bye"}`, edit["content"].(string))
 		require.NoError(t, s.Admin().Conversation(conv.ID()).Recall(t.Context(), sent))
 		edit = e.one(t, server.HookMessageUpdate)
-		require.Equal(t, []any{true, true}, []any{edit["recall"], edit["system"]})
+		require.Equal(t, []any{true, false}, []any{edit["recall"], edit["system"]})
+		require.ElementsMatch(t, []any{"jerry", "mary"}, edit["toPeers"])
 
 		require.NoError(t, conv.Add(t.Context(), "bob"))
 		want := map[string]any{"initBy": "tom", "members": []any{"bob"}, "convId": conv.ID()}
@@ -304,6 +305,29 @@ func TestHooksOfChatRoomsAndServices(t *testing.T) {
 		require.Equal(t, map[string]any{"__type": "Pointer", "className": "_Conversation", "objectId": service.ID()}, m["conv"])
 		require.Equal(t, map[string]any{"__type": "Date", "iso": sent.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z")}, m["createdAt"])
 		require.NotEmpty(t, m["fromIp"])
+		asked := e.one(t, server.HookMessageReceived)
+		require.Equal(t, []any{"tom", true, []any{}}, []any{asked["fromPeer"], asked["system"], asked["toPeers"]})
+
+		// What the service says to some is asked about, with who they are.
+		e.forget()
+		_, err = service.SendTo(t.Context(), []string{"tom", "away"}, admin.Message{From: "GM", Content: realtime.NewTextMessage("soon")})
+		require.NoError(t, err)
+		asked = e.one(t, server.HookMessageReceived)
+		require.Equal(t, []any{"GM", true, []any{"tom", "away"}}, []any{asked["fromPeer"], asked["system"], asked["toPeers"]})
+		told := e.one(t, server.HookMessageSent)
+		require.Equal(t, []any{true, []any{"tom"}, []any{"away"}}, []any{told["system"], told["onlinePeers"], told["offlinePeers"]})
+		require.Equal(t, []any{"away"}, e.one(t, server.HookReceiversOffline)["offlinePeers"])
+
+		// What it says to all is not: nobody could say who they are.
+		_, err = service.BroadcastToSubscribers(t.Context(), admin.Broadcast{From: "GM", Content: realtime.NewTextMessage("hear")})
+		require.NoError(t, err)
+		_, err = service.BroadcastToAll(t.Context(), admin.Broadcast{From: "GM", Content: realtime.NewTextMessage("hear")})
+		require.NoError(t, err)
+		require.Empty(t, e.of(server.HookMessageReceived))
+		broadcasts := e.of(server.HookMessageSent)
+		require.Len(t, broadcasts, 2)
+		require.Equal(t, true, broadcasts[0]["system"])
+		require.Empty(t, e.of(server.HookReceiversOffline))
 	})
 }
 

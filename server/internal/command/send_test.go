@@ -302,7 +302,7 @@ func TestMessageHooks(t *testing.T) {
 		require.EqualValues(t, 12, ack.GetAppCode())
 		require.Equal(t, "no", ack.GetAppMsg())
 		require.Equal(t, id, ack.GetCid())
-		require.Equal(t, []string{"away", "jerry", "mary", "tom"}, asked[0].To)
+		require.Equal(t, []string{"away", "jerry", "mary"}, asked[0].To)
 		require.Equal(t, hook.Content{Data: "drop"}, asked[0].Content)
 		require.NotEmpty(t, asked[0].SourceIP)
 

@@ -129,7 +129,7 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 	d := delivery{cid: cid, kind: c.kind(), m: m, transient: o.Transient}
 	ev.Body = d.frame()
 	e.sessions.Publish(ev)
-	e.wasSent(c.app, by, cid, m, o, nil)
+	e.wasSent(c.app, by, cid, m, o, nil, true)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }
 

@@ -51,18 +51,19 @@ func (e *Engine) Edit(ctx context.Context, by Cause, ed *Edit) (int64, error) {
 		return 0, err
 	}
 	asked := false
+	var only []string
 	for range staleTries {
 		found, err := e.editable(ctx, a, by, ed)
 		if err != nil {
 			return 0, err
 		}
 		if !asked {
-			if ed, err = e.askEdit(ctx, a, by, ed, found); err != nil {
+			if ed, only, err = e.askEdit(ctx, a, by, ed, found); err != nil {
 				return 0, err
 			}
 			asked = true
 		}
-		at, err := e.edit(ctx, a, by, ed, found)
+		at, err := e.edit(ctx, a, by, ed, found, only)
 		if err != errStale {
 			return at, err
 		}
@@ -83,6 +84,7 @@ type editable struct {
 	views   []string // the logs that have it
 	patched uint64   // conv.patched when it was found
 	to      []string // who sees it, as far as they can be named
+	system  bool     // in a service conversation
 }
 
 func (e *Engine) editable(ctx context.Context, a *app, by Cause, ed *Edit) (editable, error) {
@@ -90,7 +92,14 @@ func (e *Engine) editable(ctx context.Context, a *app, by Cause, ed *Edit) (edit
 	if err != nil {
 		return editable{}, err
 	}
-	found := editable{patched: c.patched, to: c.ids}
+	found := editable{patched: c.patched, to: c.ids, system: c.kind() == store.KindService}
+	switch {
+	case !found.system:
+	case by.Admin:
+		found.to = ed.To
+	default:
+		found.to = []string{by.Client}
+	}
 	member := !listed(c.kind()) || by.Admin || c.has(by.Client)
 	c.mu.Unlock()
 	if !member {
@@ -135,33 +144,38 @@ func viewsOf(kind store.ConvKind, by Cause, to []string) []string {
 	return views
 }
 
-func (e *Engine) askEdit(ctx context.Context, a *app, by Cause, ed *Edit, found editable) (*Edit, error) {
+// askEdit asks the hook about an edit. It returns the edit to make, a copy if the
+// hook changed it, and whom to tell of it, nil meaning everybody.
+func (e *Engine) askEdit(ctx context.Context, a *app, by Cause, ed *Edit, found editable) (*Edit, []string, error) {
 	h := e.hooks.MessageUpdate
 	if h == nil {
-		return ed, nil
+		return ed, nil, nil
 	}
 	ev := &hook.MessageUpdate{
-		App: a.ID, From: found.message.From, ConvID: ed.Cid, To: found.to, MessageID: ed.Mid,
+		App: a.ID, From: found.message.From, ConvID: ed.Cid, To: without(found.to, []string{found.message.From}), MessageID: ed.Mid,
 		Content: hook.Content{Data: ed.Body, Binary: ed.Binary}, Timestamp: ed.TS, Recall: ed.Recall,
-		System: by.Admin, SourceIP: by.IP,
+		System: found.system, Admin: by.Admin, SourceIP: by.IP,
 	}
 	v, ok := decide(ctx, e, "message update", func(ctx context.Context) (hook.MessageVerdict, error) { return h(ctx, ev) })
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case ok && v.Drop:
-		return nil, &Error{Code: wire.CodeMessageUpdateRejectedByApp, AppCode: v.Code, AppMsg: v.Detail}
-	case ok && v.Content != nil && !ed.Recall:
+		return nil, nil, ctx.Err()
+	case !ok:
+		return ed, nil, nil
+	case v.Drop:
+		return nil, nil, &Error{Code: wire.CodeMessageUpdateRejectedByApp, AppCode: v.Code, AppMsg: v.Detail}
+	case v.Content != nil && !ed.Recall:
 		changed := *ed
 		changed.Body, changed.Binary = v.Content.Data, v.Content.Binary
-		return &changed, e.checkEdit(&changed)
+		return &changed, v.To, e.checkEdit(&changed)
 	}
-	return ed, nil
+	return ed, v.To, nil
 }
 
-// edit writes the edit of a message that was found, and pushes it. It answers
-// errStale if the message may have changed since.
-func (e *Engine) edit(ctx context.Context, a *app, by Cause, ed *Edit, found editable) (int64, error) {
+// edit writes the edit of a message that was found, and pushes it, to those in
+// only if that is not nil. It answers errStale if the message may have changed
+// since.
+func (e *Engine) edit(ctx context.Context, a *app, by Cause, ed *Edit, found editable, only []string) (int64, error) {
 	c, err := e.lock(ctx, a, ed.Cid)
 	if err != nil {
 		return 0, err
@@ -195,7 +209,7 @@ func (e *Engine) edit(ctx context.Context, a *app, by Cause, ed *Edit, found edi
 	if c.last != nil && c.last.Pos() == m.Pos() && found.views[0] == store.ViewMain {
 		c.last = m
 	}
-	e.pushEdit(c, by, ed, found.views, patchFrame(patchItem(c.cid, m)))
+	e.pushEdit(c, by, ed, found.views, only, patchFrame(patchItem(c.cid, m)))
 	return m.PatchTS, nil
 }
 
@@ -248,8 +262,9 @@ func edited(by Cause, ed *Edit, old *store.Message) *store.Message {
 	return &m
 }
 
-// pushEdit tells everybody who can see the message. The acting session knows.
-func (e *Engine) pushEdit(c *conv, by Cause, ed *Edit, views []string, body []byte) {
+// pushEdit tells everybody who can see the message, of those who can be named
+// only some if a hook says so. The acting session knows.
+func (e *Engine) pushEdit(c *conv, by Cause, ed *Edit, views, only []string, body []byte) {
 	ev := fanout.Event{
 		App: c.app.ID, Kind: fanout.TargetClients, Conv: c.cid, Clients: c.ids, Except: by.Session,
 		Class: fanout.ClassStored, Body: body, NeedCaps: wire.BitPatch | c.needCaps(), Hold: by.Hold,
@@ -269,6 +284,7 @@ func (e *Engine) pushEdit(c *conv, by Cause, ed *Edit, views []string, body []by
 			ev.Kind, ev.Clients = fanout.TargetSubscribers, nil
 		}
 	}
+	ev.Clients = narrowed(ev.Clients, by.Client, only)
 	e.sessions.Publish(&ev)
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/fanout"
-	"github.com/leanrtm/realtime/server/internal/hook"
 	"github.com/leanrtm/realtime/server/internal/store"
 )
 
@@ -57,7 +56,7 @@ func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outg
 		if s, ok, err := e.sentBefore(ctx, a, by, cid, o); ok || err != nil {
 			return s, err
 		}
-		asked, only, err := e.askMessage(ctx, a, by, cid, o, to)
+		asked, only, err := e.askMessage(ctx, a, by, cid, o, to, false)
 		if err != nil {
 			return Sent{}, err
 		}
@@ -67,17 +66,14 @@ func (e *Engine) send(ctx context.Context, a *app, by Cause, cid string, o *Outg
 		if c, err = e.target(ctx, a, by, cid); err != nil {
 			return Sent{}, err
 		}
-		to = recipients(c, by, o)
-		if only != nil {
-			to = slices.DeleteFunc(slices.Clone(to), func(id string) bool { return !slices.Contains(only, id) })
-		}
+		to = narrowed(recipients(c, by, o), by.Client, only)
 	}
 	err = e.deliver(ctx, c, by, o, m, to)
 	c.mu.Unlock()
 	if err != nil {
 		return sentOr(err)
 	}
-	e.wasSent(a, by, c.cid, m, o, to)
+	e.wasSent(a, by, c.cid, m, o, to, false)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }
 
@@ -278,93 +274,6 @@ func (e *Engine) sentBefore(ctx context.Context, a *app, by Cause, cid string, o
 
 func sendKey(a *app, by Cause, cid, token string) store.SendKey {
 	return store.SendKey{App: a.ID, Client: by.Client, Cid: cid, Token: token}
-}
-
-// askMessage asks the hook about a message. It returns the message to send, a
-// copy if the hook changed it, and whom to deliver it to, nil meaning everybody.
-func (e *Engine) askMessage(ctx context.Context, a *app, by Cause, cid string, o *Outgoing, to []string) (*Outgoing, []string, error) {
-	h := e.hooks.MessageReceived
-	if h == nil {
-		return o, nil, nil
-	}
-	ev := &hook.MessageReceived{
-		App: a.ID, From: by.Client, ConvID: cid, To: to, Transient: o.Transient, Content: o.content(),
-		Receipt: o.Receipt, Timestamp: e.now(), System: by.Admin, SourceIP: by.IP,
-	}
-	v, ok := decide(ctx, e, "message received", func(ctx context.Context) (hook.MessageVerdict, error) { return h(ctx, ev) })
-	switch {
-	case ctx.Err() != nil:
-		return nil, nil, ctx.Err()
-	case !ok:
-		return o, nil, nil
-	case v.Drop:
-		return nil, nil, &Error{Code: wire.CodeMessageRejectedByApp, AppCode: v.Code, AppMsg: v.Detail}
-	case v.Content != nil:
-		changed := *o
-		changed.Body, changed.Binary = v.Content.Data, v.Content.Binary
-		if err := e.check(&changed); err != nil {
-			return nil, nil, err
-		}
-		o = &changed
-	}
-	return o, v.To, nil
-}
-
-// wasSent counts a message and tells the listening hooks.
-func (e *Engine) wasSent(a *app, by Cause, cid string, m *store.Message, o *Outgoing, to []string) {
-	e.counters.messages.Add(1)
-	sent, offline := e.hooks.MessageSent, e.hooks.ReceiversOffline
-	if sent == nil && (offline == nil || o.Transient || len(to) == 0) {
-		return
-	}
-	var here, away []string
-	if len(to) > 0 {
-		here = e.sessions.Online(a.ID, to)
-		away = without(to, here)
-		here, away = without(here, []string{by.Client}), without(away, []string{by.Client})
-	}
-	if sent != nil {
-		ev := &hook.MessageSent{
-			App: a.ID, From: by.Client, ConvID: cid, MessageID: m.Mid, Online: here, Offline: away,
-			Transient: o.Transient, System: by.Admin, Content: content(m), Receipt: o.Receipt,
-			Timestamp: m.TS, SourceIP: by.IP,
-		}
-		e.after.do(func(ctx context.Context) { sent(ctx, ev) })
-	}
-	if offline == nil || o.Transient || len(away) == 0 {
-		return
-	}
-	ev := &hook.ReceiversOffline{
-		App: a.ID, From: by.Client, ConvID: cid, Offline: away, Content: content(m), Timestamp: m.TS,
-		MentionAll: m.Flags.Has(store.FlagMentionAll),
-	}
-	for _, id := range m.Mentions {
-		if slices.Contains(away, id) {
-			ev.MentionsOffline = append(ev.MentionsOffline, id)
-		}
-	}
-	e.after.do(func(ctx context.Context) {
-		// The server itself sends no offline pushes: whoever does is told by this
-		// call, and the verdict is for them.
-		if _, err := offline(ctx, ev); err != nil {
-			e.log.Warn("hook failed", "hook", "receivers offline", "error", err)
-		}
-	})
-}
-
-// without returns the ids that are not in drop, in a new list.
-func without(ids, drop []string) []string {
-	set := make(map[string]struct{}, len(drop))
-	for _, id := range drop {
-		set[id] = struct{}{}
-	}
-	var kept []string
-	for _, id := range ids {
-		if _, ok := set[id]; !ok {
-			kept = append(kept, id)
-		}
-	}
-	return kept
 }
 
 // recentLimit bounds the memory of sends that are not stored.

@@ -27,7 +27,7 @@ func (e *Engine) sendToService(ctx context.Context, a *app, by Cause, cid string
 	if s, ok, err := e.sentBefore(ctx, a, by, cid, o); ok || err != nil {
 		return s, err
 	}
-	o, _, err := e.askMessage(ctx, a, by, cid, o, nil)
+	o, _, err := e.askMessage(ctx, a, by, cid, o, nil, true)
 	if err != nil {
 		return Sent{}, err
 	}
@@ -46,7 +46,7 @@ func (e *Engine) sendToService(ctx context.Context, a *app, by Cause, cid string
 		}
 		e.after.do(func(ctx context.Context) { h(ctx, ev) })
 	}
-	e.wasSent(a, by, cid, m, o, nil)
+	e.wasSent(a, by, cid, m, o, nil, true)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }
 
@@ -147,12 +147,33 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 	if len(clients) == 0 || len(clients) > MaxAddressees || slices.ContainsFunc(clients, func(id string) bool { return !validClient(id) }) {
 		return Sent{}, refuse(wire.CodeInvalidMessagingTarget, "a message is for 1 to 20 clients")
 	}
-	m := e.message(by, o)
 	c, err := e.service(ctx, by, cid)
 	if err != nil {
 		return Sent{}, err
 	}
+	if e.hooks.MessageReceived != nil {
+		a := c.app
+		c.mu.Unlock()
+		if s, ok, err := e.sentBefore(ctx, a, by, cid, o); ok || err != nil {
+			return s, err
+		}
+		asked, only, err := e.askMessage(ctx, a, by, cid, o, clients, true)
+		if err != nil {
+			return Sent{}, err
+		}
+		o, clients = asked, narrowed(clients, "", only)
+		if c, err = e.service(ctx, by, cid); err != nil {
+			return Sent{}, err
+		}
+	}
 	defer c.mu.Unlock()
+	return e.sendTo(ctx, c, by, clients, o)
+}
+
+// sendTo stores a message in the logs of some clients of a locked service
+// conversation, and pushes it. There may be none left of them.
+func (e *Engine) sendTo(ctx context.Context, c *conv, by Cause, clients []string, o *Outgoing) (Sent, error) {
+	cid, m := c.cid, e.message(by, o)
 	if s, ok, err := e.sentBefore(ctx, c.app, by, cid, o); ok || err != nil {
 		return s, err
 	}
@@ -198,7 +219,7 @@ func (e *Engine) SendTo(ctx context.Context, by Cause, cid string, clients []str
 	if !o.NoSync && by.Client != "" && !slices.Contains(clients, by.Client) {
 		e.push(c, Cause{}, []string{by.Client}, class(c.kind(), o), body)
 	}
-	e.wasSent(c.app, by, cid, m, o, clients)
+	e.wasSent(c.app, by, cid, m, o, clients, true)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }
 
@@ -235,6 +256,6 @@ func (e *Engine) BroadcastToSubscribers(ctx context.Context, by Cause, cid strin
 	d := delivery{cid: cid, kind: c.kind(), m: m, transient: o.Transient}
 	ev.Body = d.frame()
 	e.sessions.Publish(ev)
-	e.wasSent(c.app, by, cid, m, o, nil)
+	e.wasSent(c.app, by, cid, m, o, nil, true)
 	return Sent{Mid: m.Mid, TS: m.TS}, nil
 }

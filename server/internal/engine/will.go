@@ -15,13 +15,13 @@ func (e *Engine) setWill(ctx context.Context, a *app, by Cause, cid string, o *O
 	if s, ok := e.resent.find(key, e.now()); ok {
 		return s, nil
 	}
-	o, _, err := e.askMessage(ctx, a, by, cid, o, to)
+	o, only, err := e.askMessage(ctx, a, by, cid, o, to, false)
 	if err != nil {
 		return Sent{}, err
 	}
 	m := e.message(by, o)
 	s := Sent{Mid: m.Mid, TS: e.now()}
-	if by.Session == 0 || !e.sessions.SetWill(by.Session, func() { e.fireWill(a, by, cid, m) }) {
+	if by.Session == 0 || !e.sessions.SetWill(by.Session, func() { e.fireWill(a, by, cid, m, only) }) {
 		return Sent{}, refuse(wire.CodeSessionRequired, "a will needs an open session")
 	}
 	e.resent.put(key, s, s.TS)
@@ -30,8 +30,9 @@ func (e *Engine) setWill(ctx context.Context, a *app, by Cause, cid string, o *O
 
 // fireWill delivers a will to those online, if its sender may still speak there.
 // It is marked as transient, for that is what it is to its receivers: they
-// neither count nor acknowledge it.
-func (e *Engine) fireWill(a *app, by Cause, cid string, m *store.Message) {
+// neither count nor acknowledge it. only are the clients that a hook left for it,
+// nil: all.
+func (e *Engine) fireWill(a *app, by Cause, cid string, m *store.Message, only []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.hookTimeout)
 	defer cancel()
 	c, err := e.target(ctx, a, by, cid)
@@ -46,7 +47,7 @@ func (e *Engine) fireWill(a *app, by Cause, cid string, m *store.Message) {
 	dated.TS = e.nextTS(c.head)
 	d := delivery{cid: cid, kind: c.kind(), m: &dated, transient: true}
 	ev := &fanout.Event{
-		App: a.ID, Kind: fanout.TargetClients, Conv: cid, Clients: c.ids, Except: by.Session,
+		App: a.ID, Kind: fanout.TargetClients, Conv: cid, Clients: narrowed(c.ids, by.Client, only), Except: by.Session,
 		Class: fanout.ClassStored, Body: d.frame(), NeedCaps: c.needCaps(),
 	}
 	if c.kind() == store.KindRoom {

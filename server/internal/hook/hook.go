@@ -9,17 +9,23 @@ import (
 )
 
 // Hooks are functions that the server calls. A nil one is not called. Those
-// with a verdict are called before the thing happens and hold up that command
-// and nothing else; the others are called after it, one at a time in order, and
-// hold up nothing. All are called without a lock held, concurrently for
-// different commands, and may use the server's REST interface. The context of
-// a deciding hook ends when its time is up; an error or a panic counts as no
-// answer, and the command proceeds unless Options.HookFailure says otherwise.
+// with a verdict are called before the thing happens and hold up that command,
+// what the same session does to the same conversation after it, and nothing
+// else, as long as no more than four commands of one connection are being
+// decided; the others are called after it, one at a time in order, and hold up
+// nothing. All are called without a lock held, concurrently for different
+// commands, and may use the server's REST interface. The context of a deciding
+// hook ends when its time is up, and the hook must return then; an error or a
+// panic counts as no answer, and the command proceeds unless
+// Options.HookFailure says otherwise.
 type Hooks struct {
 	MessageReceived  func(ctx context.Context, e *MessageReceived) (MessageVerdict, error)
 	ReceiversOffline func(ctx context.Context, e *ReceiversOffline) (OfflineVerdict, error)
-	MessageSent      func(ctx context.Context, e *MessageSent)
-	MessageUpdate    func(ctx context.Context, e *MessageUpdate) (MessageVerdict, error)
+	// OfflinePush hands a push notification to a service of the app's own: the
+	// server has none. It is called after ReceiversOffline, as that has decided.
+	OfflinePush   func(ctx context.Context, e *OfflinePush)
+	MessageSent   func(ctx context.Context, e *MessageSent)
+	MessageUpdate func(ctx context.Context, e *MessageUpdate) (MessageVerdict, error)
 
 	ConversationStart   func(ctx context.Context, e *ConversationStart) (Verdict, error)
 	ConversationStarted func(ctx context.Context, e *ConversationStarted)
@@ -42,17 +48,22 @@ type Content struct {
 	Binary bool
 }
 
-// MessageReceived is a message before it is stored.
+// MessageReceived is a message before it is stored: one from a client, or one
+// that the REST interface sends to a conversation, to a chat room or to named
+// clients of a service conversation. Broadcasts, which have no list of
+// recipients and can only come from the app itself, are not asked about;
+// MessageSent tells of them.
 type MessageReceived struct {
 	App       string
 	From      string
 	ConvID    string
-	To        []string // recipients; empty for chat rooms
+	To        []string // recipients; empty for chat rooms, and for what a client says to a service conversation
 	Transient bool
 	Content   Content
 	Receipt   bool
 	Timestamp int64 // ms
-	System    bool  // sent through the admin interface
+	System    bool  // of a service conversation
+	Admin     bool  // sent with the master key
 	SourceIP  string
 }
 
@@ -60,10 +71,10 @@ type MessageReceived struct {
 // pass.
 type MessageVerdict struct {
 	Drop    bool
-	Code    int32  // told to the sender of a dropped message
-	Detail  string // told to the sender of a dropped message
-	Content *Content
-	To      []string // nil: all
+	Code    int32    // told to the sender of a dropped message
+	Detail  string   // told to the sender of a dropped message
+	Content *Content // nil: as it is
+	To      []string // of the recipients named in the event, who gets it; nil: all
 }
 
 // ReceiversOffline is a message that some recipients were not online for.
@@ -78,13 +89,27 @@ type ReceiversOffline struct {
 	MentionsOffline []string // mentioned clients among Offline
 }
 
-// OfflineVerdict says whom the offline push goes to. The zero verdict means
-// everybody who did not mute the conversation.
+// OfflineVerdict says whom the offline push goes to, see Hooks.OfflinePush. The
+// zero verdict means everybody who did not mute the conversation.
 type OfflineVerdict struct {
 	Skip        bool
 	Offline     []string // nil: all
 	PushMessage string   // empty: the default
 	Force       bool     // also to those who muted the conversation
+}
+
+// OfflinePush is a notification for clients that were not online for a message.
+type OfflinePush struct {
+	App        string
+	From       string
+	ConvID     string
+	MessageID  string
+	To         []string // without those who muted the conversation, unless the verdict forces it
+	Message    string   // what to show: the verdict's, else the sender's push data; empty: neither said so
+	Content    Content
+	Timestamp  int64 // ms
+	MentionAll bool
+	Mentions   []string // mentioned clients among To
 }
 
 // MessageSent is a message that was stored and pushed.
@@ -96,7 +121,8 @@ type MessageSent struct {
 	Online    []string
 	Offline   []string
 	Transient bool
-	System    bool
+	System    bool // of a service conversation
+	Admin     bool // sent with the master key
 	Content   Content
 	Receipt   bool
 	Timestamp int64 // ms
@@ -108,12 +134,13 @@ type MessageUpdate struct {
 	App       string
 	From      string
 	ConvID    string
-	To        []string
+	To        []string // who has the message; empty for chat rooms and broadcasts
 	MessageID string
 	Content   Content
 	Timestamp int64 // ms, of the message
 	Recall    bool
-	System    bool
+	System    bool // of a service conversation
+	Admin     bool // edited with the master key
 	SourceIP  string
 }
 
