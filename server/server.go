@@ -106,6 +106,7 @@ func New(o Options) (*Server, error) {
 	for i := range o.Apps {
 		s.apps[o.Apps[i].ID] = &o.Apps[i]
 	}
+	commands := command.New(s.engine)
 	s.sessions = session.NewManager(session.Config{
 		Registry:    s.registry,
 		Store:       s.metered,
@@ -115,8 +116,8 @@ func New(o Options) (*Server, error) {
 		TokenTTL:    o.TokenTTL,
 		IDs:         ids,
 		Logger:      o.Logger,
-		Dispatch:    command.New(s.engine).Handle,
-		Slow:        command.Slow,
+		Dispatch:    commands.Handle,
+		Way:         commands.Way,
 		Snapshot:    s.engine.Login,
 		VerifyLogin: s.engine.VerifyLogin,
 		Opened:      s.engine.Opened,

@@ -43,19 +43,6 @@ func New(e *engine.Engine) *Handler {
 	}
 }
 
-// Slow tells whether a command may have to wait for the store for long, so that it
-// should not be executed between others. Commands for which it is false must be
-// executed in their order.
-func Slow(cmd *pb.GenericCommand) bool {
-	switch cmd.GetCmd() {
-	case pb.CommandType_logs:
-		return true
-	case pb.CommandType_conv:
-		return cmd.GetOp() == pb.OpType_query || cmd.GetOp() == pb.OpType_max_read
-	}
-	return false
-}
-
 // call is one command being executed.
 type call struct {
 	*Handler

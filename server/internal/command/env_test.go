@@ -113,10 +113,11 @@ func newEnv(t *testing.T, change ...func(*settings)) *env {
 	require.NoError(t, err)
 	tokens, err := token.NewRing([]byte("0123456789abcdef"))
 	require.NoError(t, err)
+	commands := command.New(e.engine)
 	m := session.NewManager(session.Config{
 		Registry: e.reg, Store: e.store, Apps: map[string]*limit.App{appID: &s.app, "other": &other},
 		Limits: e.engine.Limits(), Tokens: tokens, TokenTTL: 48 * time.Hour, IDs: ids, Logger: logger,
-		Dispatch: command.New(e.engine).Handle, Slow: command.Slow,
+		Dispatch: commands.Handle, Way: commands.Way,
 		Snapshot: e.engine.Login, Opened: e.engine.Opened, Ended: e.engine.Ended,
 		VerifyLogin: func(*limit.App, string, int64, string, string) error { return nil },
 	})

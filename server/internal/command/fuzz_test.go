@@ -314,20 +314,3 @@ func TestUnknownCommands(t *testing.T) {
 		require.EqualValues(t, wire.CodeInvalidMessagingTarget, got.GetAckMessage().GetCode())
 	})
 }
-
-func TestSlow(t *testing.T) {
-	for _, c := range []struct {
-		cmd  pb.CommandType
-		op   pb.OpType
-		want bool
-	}{
-		{pb.CommandType_logs, 0, true},
-		{pb.CommandType_conv, pb.OpType_query, true},
-		{pb.CommandType_conv, pb.OpType_max_read, true},
-		{pb.CommandType_conv, pb.OpType_add, false},
-		{pb.CommandType_blacklist, pb.OpType_query, false},
-		{pb.CommandType_direct, 0, false},
-	} {
-		require.Equal(t, c.want, command.Slow(&pb.GenericCommand{Cmd: c.cmd.Enum(), Op: c.op.Enum()}), "%v/%v", c.cmd, c.op)
-	}
-}

@@ -183,6 +183,9 @@ func (e *Engine) Limits() limit.Limits { return e.limits }
 // Logger returns where the engine logs to.
 func (e *Engine) Logger() *slog.Logger { return e.log }
 
+// Hooks returns the app's functions that the engine calls, not to be changed.
+func (e *Engine) Hooks() *hook.Hooks { return e.hooks }
+
 // Now is the engine's clock: Unix milliseconds that never go back.
 func (e *Engine) Now() int64 { return e.now() }
 

@@ -134,6 +134,17 @@ func (r *Request) Hold() Hold {
 	return Hold{Session: r.Actor.Session, Serial: r.Cmd.GetI()}
 }
 
+// Way is how a command is to be executed.
+type Way struct {
+	// Slow: it may wait for long, for a hook or for the store, and must not hold
+	// up the commands of others.
+	Slow bool
+	// Ordered: it must not overtake commands of the same session for the same
+	// conversation that are ordered too, nor be overtaken by them.
+	Ordered bool
+	Conv    string // that it is about; may be empty
+}
+
 // Login is a session that is being opened.
 type Login struct {
 	Actor  Actor

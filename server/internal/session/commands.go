@@ -11,6 +11,11 @@ import (
 
 // session serves the session commands.
 func (l *link) session(r *request) {
+	if r.Cmd.Op != nil && r.Cmd.GetOp() == pb.OpType_close {
+		l.leave(r)
+		return
+	}
+	defer r.finish()
 	op := r.Cmd.GetOp()
 	if r.Cmd.Op != nil && op == pb.OpType_open {
 		l.open(r)
@@ -25,8 +30,6 @@ func (l *link) session(r *request) {
 	switch {
 	case r.Cmd.Op == nil:
 		r.fail(wire.CodeInternalError, "session command without op")
-	case op == pb.OpType_close:
-		l.logout(r, s)
 	case op == pb.OpType_refresh:
 		l.refresh(r, s)
 	case op == pb.OpType_query:
@@ -45,6 +48,27 @@ func (l *link) echo(r *request) {
 	if r.answers {
 		r.done()
 	}
+}
+
+// leave logs out, after everything that the client asked before. From now on it
+// has no session to ask anything more.
+func (l *link) leave(r *request) {
+	s := l.find(r.Cmd)
+	if s == nil {
+		r.fail(wire.CodeSessionRequired, "")
+		r.finish()
+		return
+	}
+	r.Actor, r.peer = s.actor, s.client
+	if later := l.lanes.logout(s, func() {
+		defer l.ended(r)
+		l.logout(r, s)
+	}); later {
+		l.forget(s)
+		return
+	}
+	defer r.finish()
+	l.logout(r, s)
 }
 
 func (l *link) logout(r *request, s *Session) {

@@ -311,65 +311,6 @@ func TestKick(t *testing.T) {
 	})
 }
 
-func TestSlowCommands(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		c := e.login("tom")
-		var running, most int
-		e.dispatch = func(_ context.Context, r *fanout.Request) {
-			if r.Cmd.GetCmd() == pb.CommandType_logs {
-				e.mu.Lock()
-				running++
-				most = max(most, running)
-				e.mu.Unlock()
-				time.Sleep(time.Second)
-				e.mu.Lock()
-				running--
-				e.mu.Unlock()
-			}
-			r.Reply(&pb.GenericCommand{Cmd: r.Cmd.Cmd})
-		}
-		slow := func(i int32) {
-			c.Send(&pb.GenericCommand{Cmd: pb.CommandType_logs.Enum(), I: proto.Int32(i)})
-		}
-		for i := range int32(4) {
-			slow(i + 1)
-		}
-		start := time.Now()
-		c.Send(query("", 5)) // passes the four that run
-		require.Equal(t, int32(5), c.Read().GetI())
-		require.Zero(t, time.Since(start))
-		slow(6)
-		c.Send(query("", 7)) // waits until one of the five has begun its rest
-		var got []int32
-		for range 5 {
-			got = append(got, c.Read().GetI())
-		}
-		require.ElementsMatch(t, []int32{1, 2, 3, 4, 7}, got)
-		require.Equal(t, time.Second, time.Since(start))
-		require.Equal(t, int32(6), c.Read().GetI())
-		require.Equal(t, 2*time.Second, time.Since(start))
-		require.Equal(t, 4, most)
-
-		slow(8) // the connection ends before it
-		synctest.Wait()
-		c.Net.Close()
-		synctest.Wait()
-		require.Len(t, e.ends(), 1) // presence does not wait for it
-		time.Sleep(time.Second)
-	})
-}
-
-func TestSlowCommandThatPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := newEnv(t)
-		c := e.login("tom")
-		e.dispatch = func(context.Context, *fanout.Request) { panic("a defect") }
-		c.Send(&pb.GenericCommand{Cmd: pb.CommandType_logs.Enum(), I: proto.Int32(1)})
-		c.WantClosed(wire.CodeInternalError)
-	})
-}
-
 func TestReplyThatDoesNotEncode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)

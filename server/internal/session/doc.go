@@ -45,9 +45,14 @@
 //
 // # Goroutines
 //
-// Commands run on the reader of their connection, in order. Slow ones run on
-// goroutines of the connection, four at most; when all are busy the reader
-// waits. The connection waits for them before it ends.
+// Commands run on the reader of their connection, in order. Those that may take
+// long, because they read much or because a hook of the app decides about them,
+// run on goroutines of the connection, four at most; 32 more may wait for their
+// turn, and then the reader waits too, which is the back-pressure. What one
+// session does to one conversation stays in order all the same: while one such
+// command runs, those behind it wait in its lane, quick ones too. A logout waits
+// for everything that its session asked before; nothing that comes after it
+// finds the session. The connection waits for all of them before it ends.
 //
 // # Locks
 //
@@ -55,5 +60,5 @@
 //
 //	appIndex.opening → Session.mu → shard → gate.mu → the connection's queue
 //
-// link.mu is a leaf.
+// link.mu and lanes.mu are leaves.
 package session

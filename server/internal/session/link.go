@@ -10,17 +10,13 @@ import (
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
 
-// slowAtOnce is how many slow commands of one connection run at a time.
-const slowAtOnce = 4
-
 // link is one connection with its sessions.
 type link struct {
 	m        *Manager
 	conn     *transport.Conn
 	originOK bool
 
-	slots chan struct{}  // of slow commands; made when first needed, by the reader
-	slow  sync.WaitGroup // slow commands
+	lanes *lanes // slow commands; made when first needed, by the reader
 
 	mu       sync.Mutex
 	sessions []*Session // in the order in which they were opened; one may be opening
@@ -38,7 +34,6 @@ func (l *link) Command(cmd *pb.GenericCommand) {
 		r.finish()
 	case pb.CommandType_session:
 		l.session(r)
-		r.finish()
 	default:
 		s := l.find(cmd)
 		if s == nil {
@@ -111,7 +106,7 @@ func (l *link) forget(s *Session) {
 }
 
 // dispatch executes a command of a session: here, or on a goroutine of the
-// connection if it may take long.
+// connection if it may take long or comes after one that does.
 func (l *link) dispatch(r *request, s *Session) {
 	r.Actor = s.actor
 	r.peer = s.client
@@ -121,26 +116,28 @@ func (l *link) dispatch(r *request, s *Session) {
 			r.wait = l.conn.Expect(h)
 		}
 	}
-	if !l.m.cfg.Slow(r.Cmd) {
+	way := l.m.cfg.Way(r.Cmd)
+	key := laneKey{s, way.Conv}
+	if !way.Slow && (!way.Ordered || !l.lanes.busy(key)) {
 		defer r.finish()
 		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
 		return
 	}
-	if l.slots == nil {
-		l.slots = make(chan struct{}, slowAtOnce)
+	if l.lanes == nil {
+		l.lanes = newLanes()
 	}
-	l.slots <- struct{}{}
-	// Ends with the command; Closed waits for it.
-	l.slow.Go(func() {
-		defer func() {
-			if p := recover(); p != nil {
-				l.conn.Panicked(p)
-			}
-			r.finish()
-			<-l.slots
-		}()
+	l.lanes.add(key, way.Ordered, func() {
+		defer l.ended(r)
 		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
 	})
+}
+
+// ended ends a command that did not run on the reader. It is to be deferred.
+func (l *link) ended(r *request) {
+	if p := recover(); p != nil {
+		l.conn.Panicked(p)
+	}
+	r.finish()
 }
 
 // Closed implements transport.Receiver: the sessions end with their connection.
@@ -160,5 +157,5 @@ func (l *link) Closed(why transport.Why) {
 		}
 		reg.tell(s, fanout.Ended{Actor: s.actor, Token: s.token, Room: e.room, Cause: fanout.EndLost, Code: why.Code, Reason: why.Reason})
 	}
-	l.slow.Wait()
+	l.lanes.wait()
 }

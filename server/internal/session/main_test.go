@@ -80,7 +80,17 @@ func newEnv(t *testing.T, change ...func(*session.Config)) *env {
 		IDs:      id.New(),
 		Logger:   slog.New(slog.NewTextHandler(e.t.Output(), nil)),
 		Dispatch: e.serve,
-		Slow:     func(cmd *pb.GenericCommand) bool { return cmd.GetCmd() == pb.CommandType_logs },
+		Way: func(cmd *pb.GenericCommand) fanout.Way {
+			switch cmd.GetCmd() {
+			case pb.CommandType_logs:
+				return fanout.Way{Slow: true}
+			case pb.CommandType_direct: // with a hook
+				return fanout.Way{Slow: true, Ordered: true, Conv: cmd.GetDirectMessage().GetCid()}
+			case pb.CommandType_conv:
+				return fanout.Way{Ordered: true, Conv: cmd.GetConvMessage().GetCid()}
+			}
+			return fanout.Way{}
+		},
 		Snapshot: func(ctx context.Context, l *fanout.Login) (*fanout.Snapshot, error) {
 			if e.snapshot != nil {
 				return e.snapshot(ctx, l)

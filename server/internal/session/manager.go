@@ -15,8 +15,8 @@ import (
 	"github.com/leanrtm/realtime/server/internal/transport"
 )
 
-// Config is what a Manager works with. All fields but Slow, Opened, Ended
-// and Observe are required.
+// Config is what a Manager works with. All fields but Way, Opened, Ended and
+// Observe are required.
 type Config struct {
 	Registry *Registry
 	Store    store.Store
@@ -29,9 +29,8 @@ type Config struct {
 
 	// Dispatch executes a command. Its context ends with the server.
 	Dispatch func(ctx context.Context, r *fanout.Request)
-	// Slow tells whether Dispatch may take long for a command, so that it is not
-	// run on the reader of its connection. nil: never.
-	Slow func(cmd *pb.GenericCommand) bool
+	// Way tells how a command is to be executed. nil: all on the reader.
+	Way func(cmd *pb.GenericCommand) fanout.Way
 	// Snapshot reads what a login is told. An error that is a *fanout.Refusal
 	// refuses the login with its code, any other one with 4200.
 	Snapshot func(ctx context.Context, l *fanout.Login) (*fanout.Snapshot, error)
@@ -59,8 +58,8 @@ type Manager struct {
 
 // NewManager returns a manager. Close ends it.
 func NewManager(cfg Config) *Manager {
-	if cfg.Slow == nil {
-		cfg.Slow = func(*pb.GenericCommand) bool { return false }
+	if cfg.Way == nil {
+		cfg.Way = func(*pb.GenericCommand) fanout.Way { return fanout.Way{} }
 	}
 	if cfg.Opened == nil {
 		cfg.Opened = func(context.Context, *fanout.Login) {}
