@@ -43,8 +43,11 @@ type HookObservation struct {
 	Err  error // also of a panic; nil for hooks that only listen
 }
 
-// hookServiceMessage is the name of the hook that has none over HTTP.
-const hookServiceMessage = "ServiceMessage"
+// The names of the hooks that have none over HTTP.
+const (
+	hookServiceMessage = "ServiceMessage"
+	hookOfflinePush    = "OfflinePush"
+)
 
 // commandKey is a command and its operation; an operation of 0 stands for none.
 type commandKey struct {
@@ -105,6 +108,7 @@ func (c *hookCounts) counted(h *Hooks) *Hooks {
 	return &Hooks{
 		MessageReceived:     countDecision(c, HookMessageReceived, h.MessageReceived),
 		ReceiversOffline:    countDecision(c, HookReceiversOffline, h.ReceiversOffline),
+		OfflinePush:         countListener(c, hookOfflinePush, h.OfflinePush),
 		MessageSent:         countListener(c, HookMessageSent, h.MessageSent),
 		MessageUpdate:       countDecision(c, HookMessageUpdate, h.MessageUpdate),
 		ConversationStart:   countDecision(c, HookConversationStart, h.ConversationStart),
