@@ -80,7 +80,8 @@
 //     them in order, each once, marked as recovered; then [RecoveredEvent]
 //     tells how many there were and what could not be fetched.
 //  6. Every send carries a token by which the server knows it again: a retry of
-//     the same send, also across a reconnect, stores one message.
+//     the same send, also across a reconnect, stores one message. A send that got
+//     no answer is told to be sent if recovery finds its message.
 //  7. A received message is acknowledged once it is queued for the handlers,
 //     or with [WithAckAfterHandling] when they have returned.
 //  8. Close may be called any number of times, ends waiting and dialling, and

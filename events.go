@@ -33,7 +33,8 @@ type RecoveryFailure struct {
 }
 
 // MessageEvent is delivered when a message arrives in a conversation. Messages
-// that this client sent from other devices come too.
+// that this client sent from other devices come too; of those that it sends here
+// a MessageStatusEvent tells.
 type MessageEvent struct {
 	Conversation *Conversation
 	Message      *Message
@@ -58,6 +59,11 @@ type MessageRecallEvent struct {
 
 // MessageStatusEvent is delivered when a message that this client sends reaches
 // another status. The events of one send are joined by Token.
+//
+// A send that failed with ErrOutcomeUnknown may turn out to have been stored, when
+// the client has reconnected: then StatusSent follows after StatusFailed. The
+// history names no tokens, so that a message of the same content which another
+// device of this client has sent meanwhile may be taken for it.
 type MessageStatusEvent struct {
 	Conversation *Conversation
 	Message      *Message // with the status it has now

@@ -152,7 +152,7 @@ const (
 	StatusSending                 // on its way to the server
 	StatusSent                    // accepted by the server
 	StatusDelivered               // received by the other member, if a receipt was asked for
-	StatusFailed                  // not accepted
+	StatusFailed                  // not accepted, or no answer came: see MessageStatusEvent.Err
 )
 
 // String names the status.

@@ -118,7 +118,7 @@ func TestEarlyReceipt(t *testing.T) {
 	_, came = s.waitReceipt(sentMessage{&Message{ID: "m1"}, "t"})
 	require.False(t, came, "once")
 	s.takeReceipt("m2", at)
-	s.finish(out)
+	s.settle(out, &Message{ID: "m2"}, nil)
 	require.Empty(t, s.receipts.early)
 }
 

@@ -45,6 +45,7 @@ func (s *clientSync) skipMissed(at int64) {
 	s.endGaps()
 	s.base, s.newest = max(s.base, at), max(s.newest, at)
 	s.missedFrom = s.base
+	s.endDoubts()
 }
 
 // recoveredUpTo ends a recovery that was not cut off. Messages that the server
@@ -54,6 +55,7 @@ func (s *clientSync) recoveredUpTo(at int64) {
 	defer s.mu.Unlock()
 	s.newest = max(s.newest, at)
 	s.endGaps()
+	s.endDoubts()
 	s.base = s.safeBase(s.newest)
 }
 
@@ -150,32 +152,19 @@ func (s *clientSync) joined(cid string, at int64) {
 
 // isNews reports whether a message of the history is to be delivered. What is
 // not has been already, or is the client's own.
-func (s *clientSync) isNews(m *Message, at point) bool {
+func (s *clientSync) isNews(at point) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.hash(at.id)
-	if !s.seen.has(id) && !s.sent.has(id) && !s.isOwn(m) {
-		return true
-	}
-	mark := s.mark(m.ConversationID)
-	mark.received, mark.fetched = later(mark.received, at), later(mark.fetched, at)
-	return false
+	return !s.seen.has(id) && !s.sent.has(id)
 }
 
-// isOwn reports whether a message is one whose send has not been answered yet,
-// with mu held.
-func (s *clientSync) isOwn(m *Message) bool {
-	if m.From != s.client.ID() {
-		return false
-	}
-	for out := range s.sending {
-		if !out.matched && out.conv.id == m.ConversationID && out.payload.equal(m.payload) {
-			out.matched = true
-			s.sent.add(s.hash(m.ID))
-			return true
-		}
-	}
-	return false
+// passed notes a message of the history that is not to be delivered.
+func (s *clientSync) passed(cid string, at point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.mark(cid)
+	m.received, m.fetched = later(m.received, at), later(m.fetched, at)
 }
 
 func (p payload) equal(q payload) bool {

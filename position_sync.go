@@ -48,6 +48,7 @@ type clientSync struct {
 	sent idWindow // own sends and edits, which recovery must not take for news
 
 	sending map[*sending]struct{} // sends without an answer yet
+	doubts  []doubt               // sends that ended without one, oldest first
 	waiting int                   // of them, those that wait for a reconnect
 
 	lastPatch, editsHandled  int64 // newest edit seen, and handled

@@ -83,6 +83,16 @@ func (c *IMClient) pushedMessage(ctx context.Context, m *pb.DirectCommand) {
 	d.message.setMentions(m.GetMentionPids(), m.GetMentionAll(), c.ID())
 	d.message.Status = c.storedStatus(&d.message)
 	d.message.setContent(c.rt.contents, wirePayload(m.Msg, m.BinaryMsg))
+	if d.stored && d.message.From == c.ID() {
+		// Of another device, or of a session of this one that was lost.
+		if of, claimed := c.sync.claim(&d.message, false); claimed {
+			if of != nil {
+				of.turnedOut(&d.message)
+			}
+			d.done(true)
+			return
+		}
+	}
 	c.deliver(conv, d, true)
 }
 

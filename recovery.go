@@ -280,7 +280,15 @@ func fetchHistory(ctx context.Context, m missed, pages chan<- fetched) bool {
 func (c *IMClient) deliverRecovered(ctx context.Context, conv *Conversation, page []*Message, counted bool) (n int, lost bool) {
 	for _, m := range page {
 		at := m.point()
-		if !c.sync.isNews(m, at) {
+		if !c.sync.isNews(at) {
+			c.sync.passed(conv.id, at)
+			continue
+		}
+		if of, claimed := c.sync.claim(m, true); claimed {
+			c.sync.passed(conv.id, at)
+			if of != nil {
+				of.turnedOut(m)
+			}
 			continue
 		}
 		room, ok := c.takeRoom(ctx)

@@ -26,7 +26,11 @@ type sending struct {
 	yes      bool // what optional booleans of the command point to
 	push     string
 
-	matched bool          // recovery has met it in the history; under clientSync.mu
+	// See send_doubt.go; under clientSync.mu.
+	inDoubt   bool     // an attempt got no answer and may have got through
+	found     *Message // what has shown up and may be of this send
+	foundAway bool     // it was fetched
+
 	settled chan struct{} // closed when there is an answer and listeners know it; nil: nobody waits for that
 }
 
@@ -36,7 +40,8 @@ type sending struct {
 //
 // After an error that matches ErrOutcomeUnknown the message may have been sent.
 // Only with [WithDedupToken] is it safe to repeat the call then; [WithRetry]
-// does that by itself.
+// does that by itself. If the client finds after a reconnect that the message
+// was stored, it tells so by a [MessageStatusEvent] with StatusSent.
 func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOption) (*Message, error) {
 	if isNil(content) {
 		return nil, invalidArgument("the content is nil")
@@ -58,11 +63,7 @@ func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOp
 	s.status(StatusSending, nil)
 	m, err := s.send(ctx)
 	c.client.counters.sendEnded(err)
-	if err != nil {
-		s.status(StatusFailed, err)
-		return nil, err
-	}
-	return m, nil
+	return m, err
 }
 
 // ignoreUnknown drops the options that the kind of conversation or message does
@@ -184,17 +185,23 @@ func (s *sending) build() *pb.GenericCommand {
 func (s *sending) stored() bool { return !s.opts.has(sendTransient | sendWill) }
 
 // send sends until there is an answer, once unless the message is to be
-// retried.
-func (s *sending) send(ctx context.Context) (*Message, error) {
-	c := s.conv.client
+// retried, and tells listeners.
+func (s *sending) send(ctx context.Context) (m *Message, err error) {
 	if s.stored() {
+		c := s.conv.client
 		c.sync.begin(s)
-		defer c.sync.finish(s)
+		defer func() { s.ended(m, err) }()
 	}
 	if s.opts.has(sendRetry) {
-		return s.sendRetrying(ctx)
+		m, err = s.sendRetrying(ctx)
+	} else {
+		m, err = s.attempt(ctx)
 	}
-	return s.attempt(ctx)
+	if err != nil {
+		s.status(StatusFailed, err)
+		return nil, err
+	}
+	return m, nil
 }
 
 // attempt sends once.

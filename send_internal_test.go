@@ -43,8 +43,7 @@ func TestAllocations(t *testing.T) {
 		}
 		c.sync.begin(s)
 		s.build()
-		s.accepted(acks[i])
-		c.sync.finish(s)
+		s.ended(s.accepted(acks[i]), nil)
 		i++
 	})
 	i = 0

@@ -38,6 +38,7 @@ func (s *sending) sendRetrying(ctx context.Context) (*Message, error) {
 		}
 		if doubt.IsZero() && errors.Is(err, ErrOutcomeUnknown) {
 			doubt = began
+			c.sync.doubtful(s)
 		}
 		if !s.worthRetrying(ctx, err) || !c.sync.enterOutbox() {
 			return nil, s.gaveUp(err, doubt)
@@ -130,11 +131,8 @@ func (s *clientSync) begin(m *sending) {
 	}
 }
 
-// finish ends what begin began.
-func (s *clientSync) finish(m *sending) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sending, m)
+// settleReceipt ends what begin began for a receipt, with mu held.
+func (s *clientSync) settleReceipt(m *sending) {
 	if !m.opts.has(sendReceipt) {
 		return
 	}
