@@ -162,7 +162,7 @@ func TestSurfaceOwnEditsWhileAway(t *testing.T) {
 func TestSurfaceEditsByTheApp(t *testing.T) {
 	hooks := &server.Hooks{
 		MessageUpdate: func(_ context.Context, e *server.MessageUpdate) (server.MessageVerdict, error) {
-			if e.System {
+			if e.Admin {
 				return server.MessageVerdict{}, nil
 			}
 			return server.MessageVerdict{Drop: true, Code: 7, Detail: "hands off"}, nil
