@@ -101,3 +101,37 @@ func BenchmarkAppendParallel(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkAppMessages reads a page of the messages of an app from the middle of
+// its time, with the same messages in few or many conversations.
+func BenchmarkAppMessages(b *testing.B) {
+	const messages = 100_000
+	for _, convs := range []int{40, 10_000} {
+		s := memory.New()
+		for i := range convs {
+			if err := create(s, strconv.Itoa(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for i := range messages {
+			batch := store.Batch{App: "app", Ops: []store.Op{&store.Append{Cid: strconv.Itoa(i % convs), Msg: &store.Message{
+				Seq: int64(i/convs + 1), TS: int64(i + 1), Mid: strconv.Itoa(i), From: "tom", Body: "hello",
+			}}}}
+			if err := store.CommitOne(context.Background(), s, batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, newer := range []bool{true, false} {
+			b.Run(fmt.Sprintf("convs=%d,newer=%v", convs, newer), func(b *testing.B) {
+				b.ReportAllocs()
+				r := store.Range{Newer: newer, Start: store.Bound{Set: true, TS: messages / 2}}
+				for b.Loop() {
+					page, err := s.AppMessages(context.Background(), "app", "", r, 1000)
+					if err != nil || len(page) != 1000 {
+						b.Fatal(len(page), err)
+					}
+				}
+			})
+		}
+	}
+}

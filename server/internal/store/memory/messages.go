@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/leanrtm/realtime/server/internal/store"
 )
@@ -90,73 +89,6 @@ func (s *Store) Unread(ctx context.Context, log store.LogID, me string, after in
 		})
 	})
 	return u, nil
-}
-
-// AppMessages merges the logs of an app. It looks at every conversation.
-func (s *Store) AppMessages(ctx context.Context, app, from string, r store.Range, n int) ([]store.LogMessage, error) {
-	if err := s.begin(ctx); err != nil || n <= 0 {
-		return nil, err
-	}
-	var out []store.LogMessage
-	// nearest brings those nearest to the range's start to the front and drops the others.
-	nearest := func() {
-		slices.SortFunc(out, func(a, b store.LogMessage) int {
-			if r.Newer {
-				return compareLogMessages(a, b)
-			}
-			return compareLogMessages(b, a)
-		})
-		out = out[:min(len(out), n)]
-	}
-	for i := range s.shards {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s.gather(&s.shards[i], app, from, r, n, func(id store.LogID, m *store.Message) {
-			out = append(out, store.LogMessage{Log: id, Message: *m})
-			if len(out) >= 4*n+blockSize {
-				nearest()
-			}
-		})
-	}
-	nearest()
-	if !r.Newer {
-		slices.Reverse(out)
-	}
-	return out, nil
-}
-
-// gather yields up to n messages of every log of an app in one shard.
-func (s *Store) gather(sh *shard, app, from string, r store.Range, n int, f func(store.LogID, *store.Message)) {
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	one := func(id store.LogID, l *msgLog) {
-		k := 0
-		l.walk(r, func(m *store.Message) bool {
-			if from == "" || m.From == from {
-				f(id, m)
-				k++
-			}
-			return k < n
-		})
-	}
-	for k, c := range sh.convs {
-		if k.app != app {
-			continue
-		}
-		one(store.LogID{App: app, Cid: k.id}, &c.main)
-		for v, l := range c.views {
-			one(store.LogID{App: app, Cid: k.id, View: v}, l)
-		}
-	}
-}
-
-func compareLogMessages(a, b store.LogMessage) int {
-	return cmp.Or(
-		a.Pos().Compare(b.Pos()),
-		strings.Compare(a.Log.Cid, b.Log.Cid),
-		strings.Compare(a.Log.View, b.Log.View),
-	)
 }
 
 // Changes returns a page of patches, events or notes.
