@@ -1,7 +1,10 @@
 package admin_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -259,6 +262,138 @@ func TestSendTo(t *testing.T) {
 		require.Equal(t, []string{"quietly"}, tom.texts())
 		require.Empty(t, gm.texts())
 		require.Empty(t, collect(t, h.MessagesOf(e.ctx(), "tom", realtime.MessageQuery{})))
+	})
+}
+
+// Whom a message of a service is for, and what was edited for some of them, is
+// told with it, whatever the pages.
+func TestAddressees(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		h := e.service()
+		tom := e.player("tom")
+		var all []string
+		for i := range 20 {
+			all = append(all, fmt.Sprintf("c%02d", i))
+		}
+		var sent []*realtime.Message
+		for range 3 {
+			for _, to := range [][]string{{"tom"}, {"jerry", "tom"}, all} {
+				m, err := h.SendTo(e.ctx(), to, text("GM", "hello "+to[0]))
+				require.NoError(t, err)
+				sent = append(sent, m)
+				time.Sleep(time.Millisecond)
+			}
+		}
+		tom.say(h.ID(), "help!")
+		time.Sleep(time.Millisecond)
+		_, err := h.BroadcastToSubscribers(e.ctx(), cast("GM", "subscribers"))
+		require.NoError(t, err)
+		time.Sleep(time.Millisecond)
+		_, err = h.BroadcastToAll(e.ctx(), cast("GM", "everyone"))
+		require.NoError(t, err)
+		talk := e.conversation("tom", "jerry")
+		_, err = talk.Send(e.ctx(), text("tom", "talk"))
+		require.NoError(t, err)
+		for _, ids := range [][]string{{"c00"}, {"c07", "c03"}} {
+			require.NoError(t, h.Update(e.ctx(), sent[2], realtime.NewTextMessage("hello "+ids[0]+" in particular"), ids...))
+		}
+		require.NoError(t, h.Recall(e.ctx(), sent[2], "c05"))
+		require.NoError(t, h.Update(e.ctx(), sent[1], realtime.NewTextMessage("hello both"), "jerry", "tom"))
+		require.NoError(t, h.DeleteMessageOf(e.ctx(), "tom", sent[4]))
+
+		type item struct {
+			ID        string   `json:"msg-id"`
+			Timestamp int64    `json:"timestamp"`
+			Data      string   `json:"data"`
+			To        string   `json:"to"`
+			Audience  string   `json:"audience"`
+			ToClients []string `json:"to-clients"`
+			Copies    []struct {
+				ToClients      []string `json:"to-clients"`
+				Data           string   `json:"data"`
+				PatchTimestamp int64    `json:"patch-timestamp"`
+				Recalled       bool     `json:"recalled"`
+			} `json:"copies"`
+		}
+		read := func(path string, limit int, reversed bool) (out []item) {
+			for query := fmt.Sprintf("?limit=%d&reversed=%v", limit, reversed); ; {
+				req, err := http.NewRequestWithContext(e.ctx(), http.MethodGet, path+query, nil)
+				require.NoError(t, err)
+				resp, err := e.c.Do(req)
+				require.NoError(t, err)
+				var page []item
+				require.NoError(t, json.NewDecoder(resp.Body).Decode(&page))
+				require.NoError(t, resp.Body.Close())
+				require.LessOrEqual(t, len(page), limit)
+				out = append(out, page...)
+				if len(page) < limit {
+					return out
+				}
+				last := page[len(page)-1]
+				query = fmt.Sprintf("?limit=%d&reversed=%v&timestamp=%d&msgid=%s", limit, reversed, last.Timestamp, last.ID)
+			}
+		}
+		whole := read("/1.2/rtm/messages", 1000, true)
+		require.Len(t, whole, 13)
+		for _, limit := range []int{1, 2, 3, 7} {
+			require.Equal(t, whole, read("/1.2/rtm/messages", limit, true), limit)
+			back := read("/1.2/rtm/messages", limit, false)
+			slices.Reverse(back)
+			require.Equal(t, whole, back, limit)
+		}
+		for i, want := range []struct {
+			audience string
+			to       []string
+		}{
+			{"clients", []string{"tom"}}, {"clients", []string{"jerry", "tom"}}, {"clients", all},
+			{"clients", []string{"tom"}}, {"clients", []string{"jerry"}}, {"clients", all},
+			{"clients", []string{"tom"}}, {"clients", []string{"jerry", "tom"}}, {"clients", all},
+			{"service", nil}, {"subscribers", nil}, {"everyone", nil}, {"", nil},
+		} {
+			require.Equal(t, want.audience, whole[i].Audience, i)
+			require.Equal(t, want.to, whole[i].ToClients, i)
+			if i < 12 {
+				require.Equal(t, h.ID(), whole[i].To, "as documented")
+			}
+		}
+		require.Contains(t, whole[1].Data, "hello both")
+		require.Empty(t, whole[1].Copies, "both were edited together")
+		said := map[string]string{} // as each of them has it now
+		for _, id := range whole[2].ToClients {
+			said[id] = whole[2].Data
+		}
+		for _, c := range whole[2].Copies {
+			for _, id := range c.ToClients {
+				said[id] = c.Data
+			}
+		}
+		require.Len(t, whole[2].Copies, 3)
+		for id, data := range said {
+			switch id {
+			case "c00":
+				require.Contains(t, data, "hello c00 in particular")
+			case "c03", "c07":
+				require.Contains(t, data, "hello c07 in particular")
+			case "c05":
+				require.JSONEq(t, `{"_lctype":-127}`, data)
+			default:
+				require.JSONEq(t, `{"_lctype":-1,"_lctext":"hello c00"}`, data, id)
+			}
+		}
+		stored := collect(t, e.c.Messages(e.ctx(), realtime.MessageQuery{Direction: realtime.OldToNew}))
+		require.Equal(t, []string{"jerry", "tom"}, stored[1].To)
+		require.Nil(t, stored[9].To)
+
+		audiences := map[string]int{}
+		for _, m := range read("/1.2/rtm/service-conversations/"+h.ID()+"/messages", 100, true) {
+			audiences[m.Audience]++
+		}
+		require.Equal(t, map[string]int{"service": 1, "subscribers": 1, "everyone": 1}, audiences)
+		clear(audiences)
+		for _, m := range read("/1.2/rtm/service-conversations/"+h.ID()+"/subscribers/tom/messages", 100, true) {
+			audiences[m.Audience+fmt.Sprint(m.ToClients)]++
+		}
+		require.Equal(t, map[string]int{"clients[tom]": 5, "service[]": 1, "subscribers[]": 1, "everyone[]": 1}, audiences)
 	})
 }
 

@@ -186,8 +186,9 @@ func (c *Client) message(f fullMessage) (*realtime.Message, error) {
 type StoredMessage struct {
 	// Message never marks a mention as one of somebody in particular.
 	Message *realtime.Message
-	// To are the clients it was for, if the server names others than those in
-	// the conversation.
+	// To are the clients it was for, if it was not for all of the conversation and
+	// the server says so: this project's does for messages of services, the cloud
+	// does not.
 	To []string
 	// FromIP is the address that it was sent from; "": not told.
 	FromIP string
@@ -210,6 +211,7 @@ type storedItem struct {
 	PatchTimestamp int64           `json:"patch-timestamp"`
 	MentionAll     bool            `json:"mention-all"`
 	MentionList    []string        `json:"mention-pids"`
+	ToClients      []string        `json:"to-clients"`
 	ValidTill      int64           `json:"valid-till"`
 }
 
@@ -226,6 +228,9 @@ func (c *Client) stored(it *storedItem) (StoredMessage, error) {
 
 // addressees reads a list, or one id; that of the conversation says nothing.
 func (it *storedItem) addressees() []string {
+	if len(it.ToClients) > 0 {
+		return it.ToClients
+	}
 	var ids []string
 	if json.Unmarshal(it.To, &ids) == nil {
 		return ids

@@ -30,6 +30,7 @@ type Item struct {
 	Message store.Message
 	AckAt   int64
 	ReadAt  int64
+	Service Addressed // of service conversations, for administrators
 }
 
 // History returns messages of a conversation, those nearest to the start of the
@@ -77,6 +78,9 @@ func (e *Engine) History(ctx context.Context, by Cause, cid string, q HistoryQue
 		return nil, err
 	}
 	for i := range items {
+		if by.Admin && kind == store.KindService {
+			items[i].Service = addressed(items[i : i+1])
+		}
 		for _, m := range marks {
 			if m.Client != items[i].Message.From {
 				items[i].received(&m)
@@ -156,68 +160,4 @@ func (e *Engine) readLogs(ctx context.Context, logs []store.LogID, kind store.Co
 		}
 	}
 	return items, nil
-}
-
-// AppHistory returns messages of all conversations of an app, those of one sender
-// if from is not empty. A message that is in several logs is there once.
-func (e *Engine) AppHistory(ctx context.Context, by Cause, from string, r store.Range, n int) ([]Item, error) {
-	a, err := e.app(by.App)
-	if err != nil {
-		return nil, err
-	}
-	n = e.pageFor(by, n, e.limits.HistoryPage)
-	var items []Item
-	for len(items) < n {
-		page, err := e.store.AppMessages(ctx, a.ID, from, r, n)
-		if err != nil {
-			return nil, e.broken(wire.CodeConversationLogFailed, "read history", err)
-		}
-		full := len(page) == n
-		if !r.Newer {
-			slices.Reverse(page) // from the start of the range on
-		}
-		for i := range page {
-			at := page[i].Pos()
-			if last := len(items) - 1; last >= 0 && items[last].Message.Pos() == at && items[last].Log.Cid == page[i].Log.Cid {
-				continue
-			}
-			if len(items) < n {
-				items = append(items, Item{Log: page[i].Log, Message: page[i].Message})
-			}
-			r.Start = store.Bound{Set: true, TS: at.TS, Mid: at.Mid}
-		}
-		if !full {
-			break
-		}
-	}
-	if !r.Newer {
-		slices.Reverse(items)
-	}
-	return items, e.kinds(ctx, a, items)
-}
-
-// kinds fills in the kinds of the items' conversations.
-func (e *Engine) kinds(ctx context.Context, a *app, items []Item) error {
-	known := make(map[string]store.ConvKind)
-	var cids []string
-	for i := range items {
-		cid := items[i].Log.Cid
-		if _, ok := known[cid]; !ok {
-			known[cid] = 0
-			cids = append(cids, cid)
-		}
-	}
-	found, err := e.store.Convs(ctx, a.ID, cids, 0)
-	if err != nil {
-		return e.broken(wire.CodeConversationLogFailed, "read history", err)
-	}
-	for _, c := range found {
-		if c != nil {
-			known[c.Cid] = c.Kind
-		}
-	}
-	for i := range items {
-		items[i].Kind = known[items[i].Log.Cid]
-	}
-	return nil
 }

@@ -202,6 +202,35 @@ type storedMessage struct {
 	// MentionPids and ValidTill are more than the cloud's API tells.
 	MentionPids []string `json:"mention-pids,omitempty"`
 	ValidTill   int64    `json:"valid-till,omitempty"`
+	// So is whom a message of a service conversation is for, and what was edited
+	// for some of them only.
+	Audience  engine.Audience `json:"audience,omitempty"`
+	ToClients []string        `json:"to-clients,omitempty"`
+	Copies    []editedCopy    `json:"copies,omitempty"`
+}
+
+// editedCopy is a copy of a message that says something else than the message.
+type editedCopy struct {
+	ToClients      []string `json:"to-clients"`
+	Data           string   `json:"data"`
+	Bin            bool     `json:"bin"`
+	PatchTimestamp int64    `json:"patch-timestamp,omitempty"`
+	Recalled       bool     `json:"recalled,omitempty"`
+	MentionAll     bool     `json:"mention-all,omitempty"`
+	MentionPids    []string `json:"mention-pids,omitempty"`
+}
+
+// describeService adds what is particular to a message of a service.
+func (s *storedMessage) describeService(a *engine.Addressed) {
+	s.Audience, s.ToClients = a.Audience, a.Clients
+	for i := range a.Copies {
+		c := &a.Copies[i]
+		m := describeMessage("", store.KindService, &c.Message)
+		s.Copies = append(s.Copies, editedCopy{
+			ToClients: c.Clients, Data: m.Data, Bin: m.Bin, PatchTimestamp: m.PatchTimestamp,
+			Recalled: m.Recalled, MentionAll: m.MentionAll, MentionPids: m.MentionPids,
+		})
+	}
 }
 
 func describeMessage(cid string, kind store.ConvKind, m *store.Message) storedMessage {
@@ -224,6 +253,7 @@ func describeItems(items []engine.Item, p historyPage) []storedMessage {
 	for i := range items {
 		out[i] = describeMessage(items[i].Log.Cid, items[i].Kind, &items[i].Message)
 		out[i].AckAt = items[i].AckAt
+		out[i].describeService(&items[i].Service)
 	}
 	if !p.at.Newer {
 		slices.Reverse(out)

@@ -21,6 +21,30 @@
 // The online members of chat rooms, temporary silencing and read marks are told
 // by no request, or change from moment to moment; they are left out.
 //
+// # What the cloud does not tell
+//
+// The documented interface, which is all that the cloud has, says of a message its
+// conversation, sender, time, content and address, and nothing else. So an export
+// of the cloud lacks: when a message was edited (its content is the present one),
+// whom it mentions, to which clients a message of a service conversation went,
+// whether it was a broadcast, and what the copies of single clients say if they
+// were edited by themselves. This project's server tells all that in fields of
+// its own, next to those that are documented:
+//
+//	patch-timestamp, recalled    of the last edit
+//	mention-all, mention-pids    who is mentioned
+//	audience                     of a message of a service conversation: "clients",
+//	                             "subscribers", "everyone", or "service" for what a
+//	                             client said to it
+//	to-clients                   of audience "clients": those who have it
+//	copies                       what was edited for some of them only: objects with
+//	                             to-clients, data, bin, patch-timestamp, recalled, …
+//	valid-till                   of a broadcast to everybody, in broadcasts.jsonl
+//
+// Conversations that were deleted, and in the cloud messages older than it keeps
+// them, are gone. Whether a live cloud answers exactly as documented was not
+// tried; what it refuses is a gap in the manifest.
+//
 // An export is a picture of the time when it was begun: messages that are more
 // than two seconds later are not in it. Of a message that is edited while the export runs, it has the version
 // that there was when the message was read. The end of the time range is the

@@ -54,7 +54,9 @@ func everything(w *world) {
 	w.call("PUT", "conversations/"+talk+"/messages/"+recalled.ID+"/recall", object{"from_client": "Tom", "timestamp": recalled.Timestamp}, nil)
 	w.call("DELETE", fmt.Sprintf("conversations/%s/messages/%s?from_client=Tom&timestamp=%d", talk, deleted.ID, deleted.Timestamp), nil, nil)
 	w.send("chatrooms", room, object{"from_client": "Jerry", "message": "in the room"})
-	w.send("service-conversations", gm, object{"from_client": "GM", "message": "for two", "to_clients": []string{"sub 001", "stranger"}})
+	two := w.send("service-conversations", gm, object{"from_client": "GM", "message": "for two", "to_clients": []string{"sub 001", "stranger"}})
+	w.call("PUT", "service-conversations/"+gm+"/messages/"+two.ID,
+		object{"from_client": "GM", "message": "for one", "timestamp": two.Timestamp, "to_clients": []string{"sub 001"}}, nil)
 	w.call("POST", "service-conversations/"+gm+"/broadcasts", object{"from_client": "GM", "message": "to subscribers"}, nil)
 	till := time.Now().Add(time.Hour).UnixMilli()
 	w.call("POST", "broadcasts", object{"from_client": "GM", "conv_id": gm, "message": "to all", "valid_till": till}, nil)
@@ -79,7 +81,10 @@ func everything(w *world) {
 	require.Len(t, broadcasts, 1)
 	assert.Equal(t, broadcasts, objects(t, o.Dir, "broadcasts.jsonl"))
 	said := contents(t, o.Dir)["messages.jsonl"]
-	for _, s := range []string{`"mention-all":true`, `"mention-pids":["Jerry"]`, `"before"`, `"recalled":true`, `"bin":true`, "AAEC/w==", "patch-timestamp"} {
+	for _, s := range []string{`"mention-all":true`, `"mention-pids":["Jerry"]`, `"before"`, `"recalled":true`, `"bin":true`, "AAEC/w==", "patch-timestamp",
+		`"audience":"clients","to-clients":["stranger","sub 001"],"copies":[{"to-clients":["sub 001"],"data":"for one"`,
+		`"audience":"subscribers"`, `"audience":"everyone"`,
+	} {
 		assert.Contains(t, said, s)
 	}
 	for _, s := range []string{"befour", "oops", "never said"} {
