@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 
@@ -29,7 +30,8 @@ const exitHelp = `Exit codes:
     2  the command line was wrong
     3  the server has refused
     4  the server was not reached, or did not answer
-    5  done, but not completely: an export has gaps, or differs from its source
+    5  done, but not completely: an export has gaps or differs from its source,
+       or a benchmark has lost or doubled something
   130  interrupted
 serve, chat and tail are ended by an interrupt, which is a regular end: 0.`
 
@@ -45,6 +47,7 @@ func exitCode(ctx context.Context, err error) int {
 		code    realtime.ErrorCode
 		network net.Error
 		listen  *net.OpError
+		file    *fs.PathError
 	)
 	switch {
 	case err == nil:
@@ -55,8 +58,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, errIncomplete):
 		return exitIncomplete
-	case errors.As(err, &listen) && listen.Op == "listen":
-		return exitFailure // nobody was to be reached
+	case errors.As(err, &listen) && listen.Op == "listen", errors.As(err, &file):
+		return exitFailure // nobody was to be reached, although some of these look like errors of the network
 	case errors.As(err, &refused):
 		switch refused.HTTPStatus {
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
