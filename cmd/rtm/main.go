@@ -10,6 +10,7 @@
 //	rtm online      tell who is online
 //	rtm kick        log clients out
 //	rtm export      take everything out of an app
+//	rtm bench       measure how fast a server is
 //
 // Two terminals and a third that serves are a chat:
 //

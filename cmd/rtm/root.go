@@ -54,7 +54,7 @@ machine can read the arguments of a process.
 	root.PersistentFlags().String(flagConfig, "", "configuration file")
 	root.AddCommand(
 		newServeCommand(env), newChatCommand(env), newSendCommand(env), newTailCommand(env), newBroadcastCommand(env),
-		newConvCommand(env), newOnlineCommand(env), newKickCommand(env), newExportCommand(env),
+		newConvCommand(env), newOnlineCommand(env), newKickCommand(env), newExportCommand(env), newBenchCommand(env),
 	)
 	return root
 }
