@@ -8,11 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/leanrtm/realtime/internal/event"
 	"github.com/leanrtm/realtime/internal/pb"
-	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // IMClient is one client id, logged in. It has one life: new, open, ended, and
@@ -133,9 +131,8 @@ func (rt *Realtime) NewIMClient(id string, opts ...ClientOption) *IMClient {
 // configure applies the options and returns the mistakes.
 func (c *IMClient) configure(id string, opts []ClientOption) error {
 	var mistakes []error
-	if utf8.RuneCountInString(id) > wire.MaxClientID {
-		mistakes = append(mistakes, newError(ErrInvalidLogin,
-			fmt.Sprintf("a client id has at most %d characters", wire.MaxClientID)))
+	if err := checkID(id); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	for _, o := range opts {
 		if o == nil {

@@ -341,7 +341,7 @@ func TestCloseOfTheRealtime(t *testing.T) {
 		_, err := w.rt.CreateIMClient(t.Context(), "Spike")
 		require.ErrorIs(t, err, realtime.ErrClosed)
 		require.ErrorIs(t, w.rt.NewIMClient("Butch").Open(t.Context()), realtime.ErrClosed)
-		require.Error(t, w.rt.Retry())
+		require.ErrorIs(t, w.rt.Retry(), realtime.ErrClosed)
 		w.rt.Pause()
 		w.rt.Resume()
 	})

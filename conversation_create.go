@@ -2,12 +2,15 @@ package realtime
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // ConversationOptions describe a new normal conversation.
@@ -188,10 +191,26 @@ func expiry(seconds int64) time.Time {
 	return time.Now().Add(time.Duration(seconds) * time.Second).UTC().Truncate(time.Millisecond)
 }
 
-// checkIDs refuses empty client ids.
+// checkIDs refuses what cannot be client ids.
 func checkIDs(ids []string) error {
-	if slices.Contains(ids, "") {
-		return invalidArgument("a client id is empty")
+	for _, id := range ids {
+		if id == "" {
+			return invalidArgument("a client id is empty")
+		}
+		if err := checkID(id); err != nil {
+			return invalidArgument("%w", err)
+		}
+	}
+	return nil
+}
+
+// checkID refuses what the server would not let log in.
+func checkID(id string) error {
+	switch {
+	case !utf8.ValidString(id):
+		return newError(ErrInvalidLogin, fmt.Sprintf("client id %q is not UTF-8", id))
+	case len(id) > wire.MaxClientID && utf8.RuneCountInString(id) > wire.MaxClientID:
+		return newError(ErrInvalidLogin, fmt.Sprintf("a client id has at most %d characters", wire.MaxClientID))
 	}
 	return nil
 }

@@ -36,6 +36,8 @@ func TestE2ENewReportsAllMistakes(t *testing.T) {
 		"no key":           {func(o *realtime.Options) { o.AppKey = "" }, []string{"AppKey"}},
 		"server":           {func(o *realtime.Options) { o.Server = "ftp://x" }, []string{"Server"}},
 		"router":           {func(o *realtime.Options) { o.RouterServer = "http://" }, []string{"RouterServer"}},
+		"server query":     {func(o *realtime.Options) { o.Server = "https://x/?key=secret-key" }, []string{"Server"}},
+		"router fragment":  {func(o *realtime.Options) { o.RouterServer = "https://x/#a" }, []string{"RouterServer"}},
 		"sockets":          {func(o *realtime.Options) { o.RTMServers = []string{"https://x"} }, []string{"RTMServers"}},
 		"negative timeout": {func(o *realtime.Options) { o.CommandTimeout = -1 }, []string{"CommandTimeout"}},
 		"negative queue":   {func(o *realtime.Options) { o.EventQueue = -1 }, []string{"EventQueue"}},
@@ -192,7 +194,16 @@ func TestE2EBadInput(t *testing.T) {
 		"create with an id of 65": {func(ctx context.Context, a actors) error {
 			_, err := a.tom.CreateConversation(ctx, realtime.ConversationOptions{Members: []string{long}})
 			return err
-		}, realtime.ErrConversationAPIFailed},
+		}, realtime.ErrInvalidArgument},
+		"create with an id that is no UTF-8": {func(ctx context.Context, a actors) error {
+			_, err := a.tom.CreateTemporaryConversation(ctx, realtime.TemporaryConversationOptions{Members: []string{"\xff"}})
+			return err
+		}, realtime.ErrInvalidArgument},
+		"mention of an id of 65": {func(ctx context.Context, a actors) error {
+			_, err := a.conv.Send(ctx, hello, realtime.WithMention("Jerry", long))
+			return err
+		}, realtime.ErrInvalidArgument},
+		"block an id of 65": {func(ctx context.Context, a actors) error { return a.conv.BlockMembers(ctx, long) }, realtime.ErrInvalidArgument},
 		"create with a reserved key": {func(ctx context.Context, a actors) error {
 			_, err := a.tom.CreateConversation(ctx, realtime.ConversationOptions{Attributes: map[string]any{"objectId": "x"}})
 			return err
@@ -210,7 +221,7 @@ func TestE2EBadInput(t *testing.T) {
 			return err
 		}, realtime.ErrConversationNotFound},
 		"add an empty id":   {func(ctx context.Context, a actors) error { return a.conv.Add(ctx, "") }, realtime.ErrInvalidArgument},
-		"add an id of 65":   {func(ctx context.Context, a actors) error { return a.conv.Add(ctx, long) }, realtime.ErrConversationAPIFailed},
+		"add an id of 65":   {func(ctx context.Context, a actors) error { return a.conv.Add(ctx, long) }, realtime.ErrInvalidArgument},
 		"save reserved":     {func(ctx context.Context, a actors) error { return a.conv.Save(ctx, map[string]any{"m": 1}) }, realtime.ErrInvalidArgument},
 		"save no JSON":      {func(ctx context.Context, a actors) error { return a.conv.Save(ctx, map[string]any{"x": func() {}}) }, realtime.ErrInvalidArgument},
 		"role nobody knows": {func(ctx context.Context, a actors) error { return a.conv.UpdateMemberRole(ctx, "Jerry", "King") }, realtime.ErrUnknownConversationRole},

@@ -192,6 +192,8 @@ func baseURL(raw string) (string, error) {
 		return "", fmt.Errorf("scheme %q is neither http nor https", u.Scheme)
 	case u.Host == "":
 		return "", errors.New("no host")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", errors.New("a query or fragment has no place in a base URL")
 	}
 	return strings.TrimRight(raw, "/"), nil
 }

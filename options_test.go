@@ -76,6 +76,10 @@ func TestOptionsHideTheKey(t *testing.T) {
 		require.NotContains(t, text, "hunter2")
 		require.Contains(t, text, "the-app")
 	}
+	_, err := realtime.New(o)
+	require.ErrorIs(t, err, realtime.ErrInvalidArgument, "there must be no query")
+	require.NotContains(t, err.Error(), "hunter2")
+	o.Server = "https://user:hunter2@example.com/"
 	rt, err := realtime.New(o)
 	require.NoError(t, err)
 	require.NotContains(t, fmt.Sprint(rt), "hunter2")

@@ -207,9 +207,12 @@ func (rt *Realtime) Resume() {
 }
 
 // Retry connects now instead of at the planned time. In any state but
-// StateDisconnected it is an error.
+// StateDisconnected it is an error; after Close that matches ErrClosed.
 func (rt *Realtime) Retry() error {
 	l := rt.currentLink()
+	if err := rt.closedError(); err != nil {
+		return fmt.Errorf("realtime: retry: %w", err)
+	}
 	if l == nil {
 		return fmt.Errorf("realtime: retry in state %s", rt.State())
 	}

@@ -29,6 +29,8 @@ import (
 //
 // The others are:
 //
+//   - 4103 INVALID_LOGIN: our client does not ask for what cannot be a client id.
+//     It is produced by hand.
 //   - 4112 SESSION_TOKEN_EXPIRED is answered to logins and refreshes; our client
 //     then logs in without the token, so that no caller ever sees it. It is
 //     produced by hand.
@@ -47,6 +49,12 @@ import (
 //     censorship. 4308 CONVERSATION_NOT_ALLOWED guards what only the app may do,
 //     and neither the socket nor REST has a way to ask for it as somebody else.
 var codesByHand = map[realtime.ErrorCode]func(t *testing.T, s *surface) realtime.ErrorCode{
+	realtime.ErrInvalidLogin: func(t *testing.T, s *surface) realtime.ErrorCode {
+		for _, id := range []string{"", "no UTF-8: \xff"} {
+			require.Equal(t, realtime.ErrInvalidLogin, errorOf(t, s.dial(wire.SubprotocolBinary).send(s.open(id, usualBits))), "%q", id)
+		}
+		return errorOf(t, s.dial(wire.SubprotocolBinary).send(s.open(strings.Repeat("x", 65), usualBits)))
+	},
 	realtime.ErrSessionTokenExpired: func(t *testing.T, s *surface) realtime.ErrorCode {
 		open := s.open("Tom", usualBits)
 		open.SessionMessage.R, open.SessionMessage.St = proto.Bool(true), proto.String("no token")
@@ -181,9 +189,6 @@ func refusals() []refusal {
 		{realtime.ErrSignatureFailed, app(func(a *server.App) { a.VerifyLogin = true }), func(t *testing.T, s *surface) error {
 			return s.opening("Tom", func(*realtime.Options) {})
 		}},
-		{realtime.ErrInvalidLogin, nil, func(t *testing.T, s *surface) error {
-			return s.opening("no UTF-8: \xff", func(*realtime.Options) {})
-		}},
 		{realtime.ErrSessionRequired, nil, func(t *testing.T, s *surface) error {
 			conv, _, _ := s.tomAnd()
 			s.Inject(realtimetest.Fault{Command: "session/closed", Pushes: true, Do: realtimetest.Drop()})
@@ -249,7 +254,11 @@ func refusals() []refusal {
 			return err
 		}},
 		{realtime.ErrConversationAPIFailed, nil, func(t *testing.T, s *surface) error {
-			_, err := s.Client("Tom").CreateConversation(t.Context(), realtime.ConversationOptions{Members: []string{strings.Repeat("x", 65)}})
+			deep := map[string]any{}
+			for range 60 { // more than the server takes, though not than the client sends
+				deep = map[string]any{"deeper": deep}
+			}
+			_, err := s.Client("Tom").CreateConversation(t.Context(), realtime.ConversationOptions{Attributes: deep})
 			return err
 		}},
 		{realtime.ErrConversationSignatureFailed, app(func(a *server.App) { a.VerifyConversation = true }), func(t *testing.T, s *surface) error {
