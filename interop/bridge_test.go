@@ -4,86 +4,235 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/realtimetest"
+	"github.com/leanrtm/realtime/server"
 )
 
-// bridge is what the scripts can ask of the Go side: faults of the server,
-// the REST API with the master key, and the Go SDK.
+// mainServer is the name of the server that every script has from its start.
+const mainServer = "main"
+
+// testServer is a server that the scripts can reach, plainly and over TLS.
+type testServer struct {
+	*realtimetest.Server
+	plain, secure *httptest.Server
+}
+
+func startServer(t *testing.T, opts ...realtimetest.Option) *testServer {
+	srv := realtimetest.NewServer(t, opts...)
+	return &testServer{srv, httptest.NewServer(srv.Handler()), httptest.NewTLSServer(srv.Handler())}
+}
+
+func (s *testServer) stop() {
+	s.plain.Close()
+	s.secure.Close()
+}
+
+func (s *testServer) socket() string { return "ws" + strings.TrimPrefix(s.plain.URL, "http") }
+
+// environment is how the scripts are told of the server.
+func (s *testServer) environment() []string {
+	return []string{
+		"RTM_APP_ID=" + s.AppID, "RTM_APP_KEY=" + s.AppKey, "RTM_MASTER_KEY=" + s.MasterKey,
+		"RTM_SERVER=" + s.plain.URL, "RTM_SOCKET=" + s.socket(), "RTM_TLS_SERVER=" + s.secure.URL,
+	}
+}
+
+// bridge is what a script can ask of the Go side: servers and their faults, the
+// REST API with the master key, and the Go SDK.
 type bridge struct {
-	srv    *realtimetest.Server
-	url    string
-	people *people
+	t     *testing.T
+	calls sync.WaitGroup
+
+	mu      sync.Mutex
+	answers *json.Encoder
+	servers map[string]*testServer
+	people  map[int]*person
 }
 
-func newBridge(t *testing.T, srv *realtimetest.Server, url string) *bridge {
-	return &bridge{srv: srv, url: url, people: &people{t: t, srv: srv, url: url, here: make(map[string]*goClient)}}
+func newBridge(t *testing.T) *bridge {
+	return &bridge{
+		t:       t,
+		servers: map[string]*testServer{mainServer: startServer(t)},
+		people:  make(map[int]*person),
+	}
 }
 
-func (b *bridge) close() { b.people.close() }
+// close waits for the calls, which end with the test at the latest.
+func (b *bridge) close() {
+	b.calls.Wait()
+	for _, p := range b.people {
+		if err := p.rt.Close(context.Background()); err != nil {
+			b.t.Errorf("close %s: %v", p.client.ID(), err)
+		}
+		p.listening.Wait()
+	}
+	for _, s := range b.servers {
+		s.stop()
+	}
+}
+
+func (b *bridge) server(name string) *testServer {
+	if name == "" {
+		name = mainServer
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.servers[name]
+}
+
+// print writes a line to the script, which may have ended already.
+func (b *bridge) print(v any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_ = b.answers.Encode(v)
+}
+
+// answer executes a call. All but the start of servers, which belongs to the
+// goroutine of the test, run beside each other, as the cases do.
+func (b *bridge) answer(l line) {
+	execute := func() {
+		answer := map[string]any{"id": l.Call}
+		result, err := b.do(b.t.Context(), l.Method, l.Args)
+		if err != nil {
+			answer["error"] = err.Error()
+			var refused *realtime.Error
+			if errors.As(err, &refused) {
+				answer["code"] = refused.Code
+			}
+		} else {
+			answer["result"] = result
+		}
+		b.print(answer)
+	}
+	if l.Method == "startServer" {
+		execute()
+		return
+	}
+	b.calls.Go(execute)
+}
+
+// arguments of the calls that are not for a person.
+type arguments struct {
+	Server, Client, Reason, Name, Conv, ID, From, Text string
+	To                                                 []string
+	NoSync                                             bool
+	Verify                                             string // what must be signed
+	TokenTTL                                           int    // seconds
+}
 
 func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (any, error) {
-	var args struct {
-		arguments
-		Client, Reason string
+	var call struct {
+		Person int
+		Args   []json.RawMessage
 	}
+	if err := json.Unmarshal(raw, &call); err != nil {
+		return nil, fmt.Errorf("arguments of %s: %w", method, err)
+	}
+	if call.Person != 0 {
+		return b.tell(ctx, call.Person, method, call.Args)
+	}
+	var args arguments
 	if err := json.Unmarshal(raw, &args); err != nil {
 		return nil, fmt.Errorf("arguments of %s: %w", method, err)
 	}
-	typed := func(text string) string {
-		content, _ := json.Marshal(map[string]any{"_lctype": -1, "_lctext": text})
-		return string(content)
+	if method == "startServer" {
+		return b.startServer(args), nil
 	}
+	s := b.server(args.Server)
 	switch method {
 	case "cut":
-		b.srv.Cut(args.Client)
+		s.Cut(args.Client)
 		return nil, nil
 	case "goAway":
-		b.srv.GoAway(args.Client)
+		s.GoAway(args.Client)
 		return nil, nil
 	case "expireTokens":
-		b.srv.ExpireTokens(args.Client)
+		s.ExpireTokens(args.Client)
+		return nil, nil
+	case "commands":
+		var names []string
+		for _, c := range s.Commands() {
+			if c.ClientID == args.Client {
+				names = append(names, c.Name)
+			}
+		}
+		return names, nil
+	case "restart":
+		s.Restart()
 		return nil, nil
 	case "kick":
-		_, err := b.rest(ctx, http.MethodPost, "/1.2/rtm/clients/"+args.Client+"/kick", map[string]any{"reason": args.Reason})
-		return nil, err
+		return s.rest(ctx, http.MethodPost, "/clients/"+args.Client+"/kick", map[string]any{"reason": args.Reason})
 	case "createService":
-		created, err := b.rest(ctx, http.MethodPost, "/1.2/rtm/service-conversations", map[string]any{"name": args.Name})
-		if err != nil {
-			return nil, err
-		}
-		return map[string]any{"id": created["objectId"]}, nil
-	case "broadcastToSubscribers":
-		return b.rest(ctx, http.MethodPost, "/1.2/rtm/service-conversations/"+args.ID+"/broadcasts",
-			map[string]any{"from_client": args.From, "message": typed(args.Text)})
-	case "sendByREST":
-		return b.rest(ctx, http.MethodPost, "/1.2/rtm/conversations/"+args.Conv+"/messages",
-			map[string]any{"from_client": args.From, "message": typed(args.Text)})
-	case "broadcastToAll":
-		return b.rest(ctx, http.MethodPost, "/1.2/rtm/broadcasts",
-			map[string]any{"from_client": args.From, "conv_id": args.ID, "message": typed(args.Text)})
+		created, err := s.rest(ctx, http.MethodPost, "/service-conversations", map[string]any{"name": args.Name})
+		return created["objectId"], err
 	}
-	return b.people.do(ctx, method, args.arguments)
+	content, err := json.Marshal(map[string]any{"_lctype": -1, "_lctext": args.Text})
+	if err != nil {
+		return nil, err
+	}
+	message := map[string]any{"from_client": args.From, "message": string(content)}
+	switch method {
+	case "broadcastToSubscribers":
+		return s.rest(ctx, http.MethodPost, "/service-conversations/"+args.ID+"/broadcasts", message)
+	case "sendByService":
+		message["to_clients"] = args.To
+		return s.rest(ctx, http.MethodPost, "/service-conversations/"+args.ID+"/messages", message)
+	case "sendByREST":
+		message["no_sync"] = args.NoSync
+		return s.rest(ctx, http.MethodPost, "/conversations/"+args.Conv+"/messages", message)
+	case "sendToRoomByREST":
+		return s.rest(ctx, http.MethodPost, "/chatrooms/"+args.Conv+"/messages", message)
+	case "broadcastToAll":
+		message["conv_id"] = args.ID
+		return s.rest(ctx, http.MethodPost, "/broadcasts", message)
+	}
+	return nil, fmt.Errorf("the Go side has no method %q", method)
 }
 
-// rest calls the REST API as the owner of the app.
-func (b *bridge) rest(ctx context.Context, method, path string, body any) (map[string]any, error) {
+// startServer starts another server for one case and tells where it is.
+func (b *bridge) startServer(args arguments) any {
+	s := startServer(b.t, realtimetest.WithServerOptions(func(o *server.Options) {
+		o.TokenTTL = time.Duration(args.TokenTTL) * time.Second
+		app := &o.Apps[0]
+		app.VerifyLogin = args.Verify == "logins"
+		app.VerifyConversation = args.Verify == "conversations"
+		app.VerifyBlacklist = args.Verify == "blacklists"
+	}))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	name := fmt.Sprintf("server %d", len(b.servers))
+	b.servers[name] = s
+	return map[string]any{
+		"name": name, "appId": s.AppID, "appKey": s.AppKey, "masterKey": s.MasterKey,
+		"server": s.plain.URL, "socket": s.socket(), "tlsServer": s.secure.URL,
+	}
+}
+
+// rest calls the administrative REST API as the owner of the app.
+func (s *testServer) rest(ctx context.Context, method, path string, body any) (map[string]any, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, b.url+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, method, s.URL+"/1.2/rtm"+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-LC-Id", b.srv.AppID)
-	req.Header.Set("X-LC-Key", b.srv.MasterKey+",master")
-	res, err := http.DefaultClient.Do(req)
+	req.Header.Set("X-LC-Id", s.AppID)
+	req.Header.Set("X-LC-Key", s.MasterKey+",master")
+	res, err := s.HTTPClient().Do(req)
 	if err != nil {
 		return nil, err
 	}

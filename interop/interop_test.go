@@ -5,20 +5,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/leanrtm/realtime/realtimetest"
 )
 
 // versions are the versions of the official SDK, by the name that the scripts
 // know them by.
-var versions = []string{"rc8", "v4"}
+func versions() []string { return []string{"rc8", "v4"} }
 
 func TestInterop(t *testing.T) {
 	nodePath := node(t)
@@ -27,42 +25,62 @@ func TestInterop(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
-	for _, version := range versions {
-		for _, file := range files {
-			name := strings.TrimSuffix(filepath.Base(file), ".js")
-			t.Run(version+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				runCases(t, nodePath, dir, version, filepath.Join("cases", filepath.Base(file)))
-			})
+	results := &results{}
+	t.Run("cases", func(t *testing.T) {
+		for _, version := range versions() {
+			for _, file := range files {
+				name := strings.TrimSuffix(filepath.Base(file), ".js")
+				t.Run(version+"/"+name, func(t *testing.T) {
+					t.Parallel()
+					results.add(version, runScript(t, nodePath, dir, "run.js", version, filepath.Join("cases", filepath.Base(file))))
+				})
+			}
 		}
+	})
+	checkCompatibility(t, results, len(versions())*len(files))
+}
+
+// results are what the cases have told, for the table of compatibility.
+type results struct {
+	mu      sync.Mutex
+	scripts int
+	cases   map[string][]line // by version
+}
+
+func (r *results) add(version string, cases []line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cases == nil {
+		r.cases = make(map[string][]line)
 	}
+	r.scripts++
+	r.cases[version] = append(r.cases[version], cases...)
 }
 
 // line is one line that the scripts print: the result of a case or a call to
 // the Go side.
 type line struct {
-	Case   string          `json:"case"`
-	MS     int             `json:"ms"`
-	Error  string          `json:"error"`
-	Call   int             `json:"call"`
-	Method string          `json:"method"`
-	Args   json.RawMessage `json:"args"`
+	Case       string          `json:"case"`
+	Capability string          `json:"capability"`
+	Way        string          `json:"way"`
+	MS         int             `json:"ms"`
+	Error      string          `json:"error"`
+	Lacks      string          `json:"lacks"`
+	Call       int             `json:"call"`
+	Method     string          `json:"method"`
+	Args       json.RawMessage `json:"args"`
 }
 
-func runCases(t *testing.T, nodePath, dir, version, file string) {
-	srv := realtimetest.NewServer(t)
-	plain := httptest.NewServer(srv.Handler())
-	defer plain.Close()
-	secure := httptest.NewTLSServer(srv.Handler())
-	defer secure.Close()
-
-	script := exec.CommandContext(t.Context(), nodePath, "run.js", version, file)
+// runScript runs a script with a server of its own and reports its cases as
+// subtests.
+func runScript(t *testing.T, nodePath, dir string, args ...string) []line {
+	b := newBridge(t)
+	defer b.close()
+	script := exec.CommandContext(t.Context(), nodePath, args...)
 	script.Dir = dir
-	script.Env = append(os.Environ(),
-		"RTM_APP_ID="+srv.AppID, "RTM_APP_KEY="+srv.AppKey, "RTM_MASTER_KEY="+srv.MasterKey,
-		"RTM_SERVER="+plain.URL, "RTM_SOCKET=ws"+strings.TrimPrefix(plain.URL, "http"), "RTM_TLS_SERVER="+secure.URL,
-		// The certificate of the TLS listener is the test's own.
-		"NODE_TLS_REJECT_UNAUTHORIZED=0", "NODE_NO_WARNINGS=1")
+	script.Env = append(os.Environ(), b.servers[mainServer].environment()...)
+	// The certificate of the TLS listeners is the test's own.
+	script.Env = append(script.Env, "NODE_TLS_REJECT_UNAUTHORIZED=0", "NODE_NO_WARNINGS=1")
 	var stderr bytes.Buffer
 	script.Stderr = &stderr
 	stdin, err := script.StdinPipe()
@@ -76,54 +94,47 @@ func runCases(t *testing.T, nodePath, dir, version, file string) {
 	if err := script.Start(); err != nil {
 		t.Fatal(err)
 	}
-	bridge := newBridge(t, srv, plain.URL)
-	defer bridge.close()
-	cases := follow(t, stdout, stdin, bridge)
-	err = script.Wait()
-	if cases == 0 {
-		t.Errorf("no case ran: %v\n%s", err, stderr.String())
+	b.answers = json.NewEncoder(stdin)
+	cases := follow(t, stdout, b)
+	if err := script.Wait(); err != nil {
+		t.Errorf("the script ended with %v", err)
 	}
-	if t.Failed() && stderr.Len() > 0 {
-		t.Logf("standard error of the scripts:\n%s", stderr.String())
+	if len(cases) == 0 {
+		t.Error("no case ran")
 	}
-	if err != nil && !t.Failed() {
-		t.Errorf("the scripts ended with %v\n%s", err, stderr.String())
+	if t.Failed() {
+		t.Logf("standard error of the script:\n%s", stderr.String())
 	}
+	return cases
 }
 
 // follow reports every case as a subtest and answers the calls between them.
-func follow(t *testing.T, stdout io.Reader, stdin io.Writer, b *bridge) (cases int) {
+func follow(t *testing.T, stdout io.Reader, b *bridge) (cases []line) {
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
-	answers := json.NewEncoder(stdin)
 	for lines.Scan() {
 		var l line
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			t.Errorf("the scripts printed %q", lines.Text())
+			t.Errorf("the script printed %q", lines.Text())
 			continue
 		}
-		if l.Call == 0 {
-			cases++
-			t.Run(l.Case, func(t *testing.T) {
-				t.Logf("took %v in JavaScript", time.Duration(l.MS)*time.Millisecond)
-				if l.Error != "" {
-					t.Error(l.Error)
-				}
-			})
+		if l.Call != 0 {
+			b.answer(l)
 			continue
 		}
-		answer := map[string]any{"id": l.Call}
-		if result, err := b.do(t.Context(), l.Method, l.Args); err != nil {
-			answer["error"] = err.Error()
-		} else {
-			answer["result"] = result
-		}
-		if err := answers.Encode(answer); err != nil {
-			t.Errorf("answer the scripts: %v", err)
-		}
+		cases = append(cases, l)
+		t.Run(l.Capability+": "+l.Case, func(t *testing.T) {
+			t.Logf("took %v in JavaScript", time.Duration(l.MS)*time.Millisecond)
+			if l.Lacks != "" {
+				t.Logf("not with this version: %s", l.Lacks)
+			}
+			if l.Error != "" {
+				t.Error(l.Error)
+			}
+		})
 	}
 	if err := lines.Err(); err != nil {
-		t.Errorf("read the scripts: %v", err)
+		t.Errorf("read the script: %v", err)
 	}
 	return cases
 }

@@ -1,257 +1,202 @@
 'use strict';
 
-const { assert, event, collect, until, fails, name, sleep } = require('../harness');
+const { assert, both, fails, meet, name, until } = require('../harness');
 
-const UNKNOWN = '555555555555555555555555';
-
-module.exports = {
-  'create, invited, and read back': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const jerry = await client(name('jerry'));
-    const invited = event(jerry, jerry.sdk.Event.INVITED);
-    const conv = await tom.createConversation({
-      members: [jerry.id],
-      name: 'Tom & Jerry',
-      attributes: undefined,
-      attr: { topic: 'mice', since: new Date('2016-02-27T10:00:00.000Z') },
-      custom: 7,
-    });
-    const [payload, hers] = await invited;
-    assert.strictEqual(payload.invitedBy, tom.id);
-    assert.strictEqual(hers.id, conv.id);
-    assert.strictEqual(hers.name, 'Tom & Jerry');
-    assert.deepStrictEqual([...hers.members].sort(), [jerry.id, tom.id].sort());
-    assert.strictEqual(hers.get('attr').topic, 'mice');
-    assert.strictEqual(hers.get('attr').since.getTime(), Date.UTC(2016, 1, 27, 10));
-    assert.strictEqual(hers.get('custom'), 7);
-    assert.ok(hers.createdAt instanceof Date);
-    assert.strictEqual(hers.creator, tom.id);
-  },
-
-  'unique by member set': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const jerry = name('jerry');
-    const first = await tom.createConversation({ members: [jerry], name: 'one', unique: true });
-    const again = await tom.createConversation({ members: [jerry, jerry, tom.id], name: 'two', unique: true });
-    assert.strictEqual(again.id, first.id);
-    const other = await tom.createConversation({ members: [jerry], unique: false });
-    assert.notStrictEqual(other.id, first.id);
-  },
-
-  'an unknown id': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const found = await tom.getConversation(UNKNOWN);
-    assert.ok(found === null || found === undefined);
-  },
-
-  'who hears of member changes': async ({ client }) => {
-    const [tom, jerry, mary, william] = await Promise.all(['tom', 'jerry', 'mary', 'william'].map(n => client(name(n))));
-    const { Event } = tom.sdk;
-    const names = [Event.INVITED, Event.KICKED, Event.MEMBERS_JOINED, Event.MEMBERS_LEFT];
-    const conv = await tom.createConversation({ members: [jerry.id] });
-    await sleep(100);
-    const watch = () => [tom, jerry, mary, william].map(c => collect(c, names));
-
-    let [t, j, m, w] = watch();
-    await conv.add([mary.id]);
-    await until(() => m.some(e => e.name === Event.INVITED) && j.length && t.length, 'add');
-    assert.deepStrictEqual(j[0].args[0], { members: [mary.id], invitedBy: tom.id });
-    assert.deepStrictEqual(t[0].args[0].members, [mary.id]);
-    assert.strictEqual(m.find(e => e.name === Event.INVITED).args[0].invitedBy, tom.id);
-
-    [t, j, m, w] = watch();
-    await conv.remove([mary.id]);
-    await until(() => m.length && j.length && t.length, 'remove');
-    assert.strictEqual(m[0].name, Event.KICKED);
-    assert.strictEqual(m[0].args[0].kickedBy, tom.id);
-    assert.deepStrictEqual(j[0].args[0], { members: [mary.id], kickedBy: tom.id });
-
-    [t, j, m, w] = watch();
-    const his = await william.getConversation(conv.id);
-    await his.join();
-    await until(() => t.length && j.length && w.length, 'join');
-    assert.strictEqual(t[0].name, Event.MEMBERS_JOINED);
-    assert.deepStrictEqual(t[0].args[0], { members: [william.id], invitedBy: william.id });
-    assert.strictEqual(m.length, 0);
-
-    [t, j, m, w] = watch();
-    await (await jerry.getConversation(conv.id)).quit();
-    await until(() => t.length && w.length, 'quit');
-    assert.strictEqual(t[0].name, Event.MEMBERS_LEFT);
-    assert.deepStrictEqual(t[0].args[0].members, [jerry.id]);
-    const fresh = await tom.getConversation(conv.id, true);
-    assert.deepStrictEqual([...fresh.members].sort(), [tom.id, william.id].sort());
-  },
-
-  'partial results of add': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const conv = await tom.createConversation({ members: [name('jerry')] });
-    const mary = name('mary');
-    const result = await conv.add([mary]);
-    assert.deepStrictEqual(result.successfulClientIds, [mary]);
-    assert.deepStrictEqual(result.failures, []);
-  },
-
-  'attributes: set, nested set, event': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const jerry = await client(name('jerry'));
-    const conv = await tom.createConversation({ members: [jerry.id], attr: { a: 1 } });
-    await sleep(50);
-    const updated = event(jerry, jerry.sdk.Event.CONVERSATION_INFO_UPDATED);
-    conv.set('attr.b', 2);
-    conv.name = 'new name';
-    await conv.save();
-    const [payload, hers] = await updated;
-    assert.strictEqual(payload.updatedBy, tom.id);
-    assert.strictEqual(hers.name, 'new name');
-    const fresh = await jerry.getConversation(conv.id, true);
-    assert.deepStrictEqual(fresh.get('attr'), { a: 1, b: 2 });
-  },
-
-  'update of an unknown conversation': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const conv = await tom.createConversation({ members: [name('x')] });
-    conv.id = UNKNOWN;
-    conv.set('foo', 1);
-    const error = await fails(conv.save(), 4303);
-    assert.match(error.message, /CONVERSATION_NOT_FOUND/);
-  },
-
-  'mute, unmute, count': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const conv = await tom.createConversation({ members: [name('jerry')] });
-    await conv.mute();
-    assert.deepStrictEqual((await tom.getConversation(conv.id, true)).mutedMembers, [tom.id]);
-    await conv.unmute();
-    assert.deepStrictEqual((await tom.getConversation(conv.id, true)).mutedMembers, []);
-    assert.strictEqual(await conv.count(), 2);
-  },
-
-  'chat room': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const jerry = await client(name('jerry'));
-    const room = await tom.createChatRoom({ name: 'lobby' });
-    assert.strictEqual(room.transient, true);
-    const hers = await jerry.getConversation(room.id);
-    await hers.join();
-    await until(async () => (await room.count()) === 2, 'two in the room');
-    const heard = event(jerry, jerry.sdk.Event.MESSAGE);
-    await room.send(new tom.sdk.TextMessage('hi room'), { priority: tom.sdk.MessagePriority.HIGH });
-    assert.strictEqual((await heard)[0].text, 'hi room');
-    await hers.quit();
-    assert.strictEqual(await room.count(), 1);
-    const rooms = await tom.getChatRoomQuery().equalTo('objectId', room.id).find();
-    assert.strictEqual(rooms.length, 1);
-  },
-
-  'temporary conversation': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const jerry = await client(name('jerry'));
-    const temp = await tom.createTemporaryConversation({ members: [jerry.id], ttl: 600 });
-    assert.match(temp.id, /^_tmp:/);
-    const heard = event(jerry, jerry.sdk.Event.MESSAGE);
-    await temp.send(new tom.sdk.TextMessage('soon gone'));
-    const [message, hers] = await heard;
-    assert.strictEqual(message.text, 'soon gone');
-    assert.strictEqual(hers.id, temp.id);
-    const again = await tom.createTemporaryConversation({ members: [jerry.id] });
-    assert.strictEqual(again.id, temp.id);
-    const found = await jerry.getConversation(temp.id, true);
-    assert.ok(found.expiredAt > new Date());
-  },
-
-  'a temporary conversation expires': async ({ client }) => {
-    const tom = await client(name('tom'));
-    const temp = await tom.createTemporaryConversation({ members: [name('x')], ttl: 1 });
-    await sleep(1300);
-    await fails(temp.send(new tom.sdk.TextMessage('late')), tom.sdk.ErrorCode.TEMPORARY_CONVERSATION_EXPIRED);
-  },
-
-  'roles': async ({ client }) => {
-    const [tom, mary, bob] = await Promise.all(['tom', 'mary', 'bob'].map(n => client(name(n))));
-    const { ConversationMemberRole, Event } = tom.sdk;
-    const conv = await tom.createConversation({ members: [mary.id, bob.id, name('x')], unique: false });
-    const bobs = await bob.getConversation(conv.id);
-    const error = await fails(bobs.updateMemberRole(bob.id, ConversationMemberRole.MANAGER), 4320);
-    assert.match(error.message, /CONVERSATION_OPERATION_UNAUTHORIZED/);
-    const marys = await mary.getConversation(conv.id);
-    await marys.getAllMemberInfo();
-    const told = event(mary, Event.MEMBER_INFO_UPDATED);
-    await conv.updateMemberRole(mary.id, ConversationMemberRole.MANAGER);
-    const [payload] = await told;
-    assert.strictEqual(payload.updatedBy, tom.id);
-    assert.strictEqual(payload.memberInfo.role, ConversationMemberRole.MANAGER);
-    const infos = await conv.getAllMemberInfo({ noCache: true });
-    assert.strictEqual(infos.length, 4);
-    const roleOf = id => infos.find(i => i.memberId === id).role;
-    assert.strictEqual(roleOf(tom.id), ConversationMemberRole.OWNER);
-    assert.strictEqual(roleOf(mary.id), ConversationMemberRole.MANAGER);
-    assert.strictEqual(roleOf(bob.id), ConversationMemberRole.MEMBER);
-    const out = await marys.remove([tom.id, bob.id]);
-    assert.deepStrictEqual(out.successfulClientIds, [bob.id]);
-    assert.deepStrictEqual(out.failures[0].clientIds, [tom.id]);
-    assert.match(out.failures[0].message, /CONVERSATION_NEED_OWNER|CONVERSATION_OPERATION_UNAUTHORIZED/);
-  },
-
-  'silence': async ({ client }) => {
-    const [tom, bob] = await Promise.all(['tom', 'bob'].map(n => client(name(n))));
-    const { Event } = tom.sdk;
-    const conv = await tom.createConversation({ members: [bob.id, name('x')], unique: false });
-    const bobs = await bob.getConversation(conv.id);
-    const told = [event(bob, Event.MUTED), event(tom, Event.MEMBERS_MUTED)];
-    await conv.muteMembers([bob.id]);
-    const [[muted], [members]] = await Promise.all(told);
-    assert.strictEqual(muted.mutedBy, tom.id);
-    assert.deepStrictEqual(members.members, [bob.id]);
-    const page = await conv.queryMutedMembers();
-    assert.deepStrictEqual([...(page.results || page)], [bob.id]);
-    await fails(bobs.send(new bob.sdk.TextMessage('x')), 4563);
-    await fails(bobs.unmuteMembers([bob.id]), 4320);
-    const free = event(bob, Event.UNMUTED);
-    await conv.unmuteMembers([bob.id]);
-    await free;
-    await bobs.send(new bob.sdk.TextMessage('x'));
-  },
-
-  'block': async ({ client }) => {
-    const [tom, bob] = await Promise.all(['tom', 'bob'].map(n => client(name(n))));
-    const { Event } = tom.sdk;
-    const conv = await tom.createConversation({ members: [bob.id, name('x')], unique: false });
-    const bobs = await bob.getConversation(conv.id);
-    const told = [event(bob, Event.BLOCKED), event(bob, Event.KICKED), event(tom, Event.MEMBERS_BLOCKED), event(tom, Event.MEMBERS_LEFT)];
-    await conv.blockMembers([bob.id]);
-    const [[blocked]] = await Promise.all(told);
-    assert.strictEqual(blocked.blockedBy, tom.id);
-    const page = await conv.queryBlockedMembers();
-    assert.deepStrictEqual([...(page.results || page)], [bob.id]);
-    await fails(bobs.join(), 4548);
-    const free = [event(bob, Event.UNBLOCKED), event(tom, Event.MEMBERS_UNBLOCKED)];
-    await conv.unblockMembers([bob.id]);
-    await Promise.all(free);
-    await bobs.join();
-  },
-
-  'service conversation': async ({ client, go }) => {
-    const service = await go('createService', { name: name('news') });
-    const tom = await client(name('tom'));
-    const conv = await tom.getConversation(service.id);
-    assert.strictEqual(conv.system, true);
-    await conv.subscribe();
-    const found = await tom.getServiceConversationQuery().equalTo('objectId', service.id).find();
-    assert.strictEqual(found.length, 1);
-    const heard = event(tom, tom.sdk.Event.MESSAGE);
-    await go('broadcastToSubscribers', { id: service.id, from: 'gm', text: 'maintenance at 5' });
-    const [message] = await heard;
-    assert.strictEqual(message.text, 'maintenance at 5');
-    assert.strictEqual(message.from, 'gm');
-    await conv.unsubscribe();
-  },
-
-  'global broadcast': async ({ client, go }) => {
-    const service = await go('createService', { name: name('gm') });
-    const tom = await client(name('tom'));
-    const heard = event(tom, tom.sdk.Event.MESSAGE, m => m.text === 'hello world');
-    await go('broadcastToAll', { id: service.id, from: 'gm', text: 'hello world' });
-    await heard;
-  },
+const three = async ({ a, b }) => {
+  const [tom, jerry, mary] = [await a('tom'), await b('jerry'), await b('mary')];
+  return { tom, jerry, mary, conv: await meet(tom, [jerry]) };
 };
+
+module.exports = [
+  both('normal conversation', 'made, heard of, read back', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const conv = await tom.create({ members: [jerry.id], name: 'Tom & Jerry 猫', attributes: { attr: { topic: 'mice' } }, unique: false });
+    assert.strictEqual((await jerry.next('invited', { conv })).by, tom.id);
+    assert.deepStrictEqual((await jerry.next('membersjoined', { conv })).members, [jerry.id, tom.id].sort());
+    const [his, hers] = [await tom.conversation(conv), await jerry.conversation(conv)];
+    assert.deepStrictEqual(his, hers);
+    assert.strictEqual(hers.kind, 'normal');
+    assert.strictEqual(hers.name, 'Tom & Jerry 猫');
+    assert.strictEqual(hers.creator, tom.id);
+    assert.deepStrictEqual(hers.members, [jerry.id, tom.id].sort());
+    assert.deepStrictEqual(hers.attr, { topic: 'mice' });
+    assert.ok(Math.abs(hers.createdAt - Date.now()) < 60000);
+    assert.strictEqual(hers.lastMessageAt, 0);
+    const sent = await tom.send(conv, { text: 'first' });
+    await jerry.next('message', { conv });
+    assert.strictEqual((await jerry.conversation(conv)).lastMessageAt, sent.timestamp);
+    assert.strictEqual(await jerry.conversation('555555555555555555555555'), null);
+  }),
+
+  both('unique conversation', 'the same for both, whoever asks', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const first = await tom.create({ members: [jerry.id], name: 'one', unique: true });
+    assert.strictEqual(await jerry.create({ members: [tom.id, jerry.id], name: 'two', unique: true }), first);
+    assert.strictEqual((await jerry.conversation(first)).name, 'one');
+    assert.notStrictEqual(await tom.create({ members: [jerry.id], unique: false }), first);
+  }),
+
+  both('chat room', 'join, talk, leave; no events of members', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const room = await tom.create({ kind: 'room', name: 'lobby' });
+    await jerry.join(room);
+    assert.strictEqual((await jerry.conversation(room)).kind, 'room');
+    assert.strictEqual(await jerry.chatters(room), 2);
+    await tom.send(room, { text: 'hi room' });
+    await jerry.next('message', { conv: room, text: 'hi room' });
+    await jerry.send(room, { text: 'hi Tom' });
+    await tom.next('message', { conv: room, text: 'hi Tom' });
+    await jerry.quit(room);
+    assert.strictEqual(await tom.chatters(room), 1);
+    assert.strictEqual(tom.count('membersjoined') + tom.count('membersleft') + jerry.count('invited'), 0);
+  }),
+
+  both('temporary conversation', 'talk, reuse, expiry', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const temp = await tom.create({ kind: 'temporary', members: [jerry.id], ttl: 600 });
+    assert.match(temp, /^_tmp:/);
+    await tom.send(temp, { text: 'soon gone' });
+    await jerry.next('message', { conv: temp, text: 'soon gone' });
+    await jerry.send(temp, { text: 'I know' });
+    await tom.next('message', { conv: temp, text: 'I know' });
+    const hers = await jerry.conversation(temp);
+    assert.deepStrictEqual([hers.kind, hers.expires], ['temporary', true]);
+    assert.deepStrictEqual(hers.members, [jerry.id, tom.id].sort());
+    const brief = await tom.create({ kind: 'temporary', members: [name('x')], ttl: 1 });
+    await until(async () => (await tom.send(brief, { text: 'still?' }).catch(e => e)).code === 4323, 'expiry');
+  }),
+
+  both('service conversation', 'seen by both; what is said to it is for the app', async ({ a, b, go }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const service = await go('createService', { name: name('news') });
+    for (const person of [tom, jerry]) assert.strictEqual((await person.conversation(service)).kind, 'service');
+    await jerry.subscribe(service);
+    const sent = await tom.send(service, { text: 'a question' });
+    assert.ok(sent.id);
+    await go('broadcastToSubscribers', { id: service, from: 'news', text: 'an answer to all' });
+    assert.strictEqual((await jerry.next('message', { conv: service })).text, 'an answer to all');
+  }),
+
+  both('adding and removing members', 'with every event', async context => {
+    const { tom, jerry, mary, conv } = await three(context);
+    assert.deepStrictEqual(await tom.add(conv, [mary.id]), { done: [mary.id], failed: [] });
+    await mary.next('invited', { conv, by: tom.id });
+    for (const person of [tom, jerry, mary]) await person.next('membersjoined', { conv, by: tom.id, members: [mary.id] });
+    assert.deepStrictEqual((await mary.conversation(conv)).members, [jerry.id, mary.id, tom.id].sort());
+    assert.deepStrictEqual(await tom.remove(conv, [mary.id]), { done: [mary.id], failed: [] });
+    await mary.next('kicked', { conv, by: tom.id });
+    for (const person of [tom, jerry]) await person.next('membersleft', { conv, by: tom.id, members: [mary.id] });
+    await tom.send(conv, { text: 'who is left' });
+    await jerry.next('message', { conv });
+    assert.strictEqual(mary.count('message'), 0);
+    await fails(mary.send(conv, { text: 'let me in' }), 4401);
+  }),
+
+  both('joining and quitting', 'with every event', async context => {
+    const { tom, jerry, mary, conv } = await three(context);
+    await mary.join(conv);
+    await mary.next('invited', { conv, by: mary.id });
+    for (const person of [tom, jerry, mary]) await person.next('membersjoined', { conv, by: mary.id, members: [mary.id] });
+    const guest = await context.a('guest');
+    await guest.join(conv);
+    for (const person of [tom, jerry, mary]) await person.next('membersjoined', { conv, by: guest.id, members: [guest.id] });
+    await guest.quit(conv);
+    await guest.next('kicked', { conv, by: guest.id });
+    for (const person of [tom, jerry, mary]) await person.next('membersleft', { conv, by: guest.id, members: [guest.id] });
+    assert.deepStrictEqual((await jerry.conversation(conv)).members, [jerry.id, mary.id, tom.id].sort());
+  }),
+
+  both('attributes and dates', 'set, set below, told, read back', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const since = new Date('2016-02-27T10:00:00.123Z');
+    const attr = { since, n: 9007199254740991, list: [1, { at: since }], flag: false, none: null };
+    const conv = await meet(tom, [jerry], { attributes: { attr } });
+    assert.deepStrictEqual((await jerry.conversation(conv)).attr, attr);
+    const later = new Date('2020-01-01T00:00:00.000Z');
+    await tom.save(conv, { name: 'renamed', 'attr.since': later });
+    const told = await jerry.next('infoupdated', { conv, by: tom.id });
+    assert.deepStrictEqual(told.attributes, { name: 'renamed', 'attr.since': later });
+    const now = await jerry.conversation(conv);
+    assert.strictEqual(now.name, 'renamed');
+    assert.deepStrictEqual(now.attr, { ...attr, since: later });
+    await tom.save(conv, { attr: { only: 'this' } });
+    await jerry.next('infoupdated', { conv, attributes: { attr: { only: 'this' } } });
+    assert.deepStrictEqual((await jerry.conversation(conv)).attr, { only: 'this' });
+    assert.strictEqual(tom.count('infoupdated'), 0);
+  }),
+
+  both('muted notifications', 'seen by the other', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const conv = await meet(tom, [jerry]);
+    await tom.mute(conv);
+    assert.deepStrictEqual((await jerry.conversation(conv)).mutedBy, [tom.id]);
+    await tom.unmute(conv);
+    assert.deepStrictEqual((await jerry.conversation(conv)).mutedBy, []);
+  }),
+
+  both('count', 'of members', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const conv = await tom.create({ members: [jerry.id, name('x')], unique: false });
+    assert.strictEqual(await tom.chatters(conv), 3);
+    assert.strictEqual(await jerry.chatters(conv), 3);
+  }),
+
+  both('roles', 'promote, told, what each may', async context => {
+    const [tom, jerry, bob] = [await context.a('tom'), await context.b('jerry'), await context.b('bob')];
+    const conv = await tom.create({ members: [jerry.id, bob.id, name('x')], unique: false });
+    await fails(bob.setRole(conv, bob.id, 'Manager'), 4320);
+    await tom.setRole(conv, jerry.id, 'Manager');
+    for (const person of [jerry, bob]) {
+      await person.next('memberinfoupdated', { conv, member: jerry.id, role: 'Manager', by: tom.id });
+    }
+    const roles = await jerry.roles(conv);
+    assert.deepStrictEqual([tom, jerry, bob].map(p => roles[p.id]), ['Owner', 'Manager', 'Member']);
+    assert.strictEqual(Object.keys(roles).length, 4);
+    const out = await jerry.remove(conv, [tom.id, bob.id]);
+    assert.deepStrictEqual(out.done, [bob.id]);
+    assert.deepStrictEqual(out.failed[0].members, [tom.id]);
+    await tom.setRole(conv, jerry.id, 'Member');
+    await jerry.next('memberinfoupdated', { conv, member: jerry.id, role: 'Member' });
+    await fails(tom.setRole(conv, jerry.id, 'Owner'), 5130);
+  }),
+
+  both('silence', 'told, refused, ended, listed', async context => {
+    const [tom, jerry, bob] = [await context.a('tom'), await context.b('jerry'), await context.b('bob')];
+    const conv = await meet(tom, [jerry, bob]);
+    assert.deepStrictEqual((await tom.silence(conv, [bob.id])).done, [bob.id]);
+    await bob.next('muted', { conv, by: tom.id });
+    for (const person of [tom, jerry, bob]) await person.next('membersmuted', { conv, by: tom.id, members: [bob.id] });
+    assert.deepStrictEqual((await jerry.silenced(conv)).members, [bob.id]);
+    await fails(bob.send(conv, { text: 'but' }), 4563);
+    await fails(bob.unsilence(conv, [bob.id]), 4320);
+    await tom.silence(conv, [jerry.id]);
+    const first = await tom.silenced(conv, { limit: 1 });
+    const second = await tom.silenced(conv, { limit: 1, next: first.next });
+    assert.deepStrictEqual([...first.members, ...second.members].sort(), [bob.id, jerry.id].sort());
+    await tom.unsilence(conv, [bob.id]);
+    await bob.next('unmuted', { conv, by: tom.id });
+    for (const person of [tom, jerry, bob]) await person.next('membersunmuted', { conv, by: tom.id, members: [bob.id] });
+    await bob.send(conv, { text: 'at last' });
+    await tom.next('message', { text: 'at last' });
+  }),
+
+  both('block', 'told, out, refused, let in again, listed', async context => {
+    const [tom, jerry, bob] = [await context.a('tom'), await context.b('jerry'), await context.b('bob')];
+    const conv = await meet(tom, [jerry, bob]);
+    assert.deepStrictEqual((await tom.block(conv, [bob.id])).done, [bob.id]);
+    await bob.next('blocked', { conv, by: tom.id });
+    await bob.next('kicked', { conv, by: tom.id });
+    for (const person of [tom, jerry]) {
+      await person.next('membersblocked', { conv, by: tom.id, members: [bob.id] });
+      await person.next('membersleft', { conv, by: tom.id, members: [bob.id] });
+    }
+    assert.deepStrictEqual((await jerry.blocked(conv)).members, [bob.id]);
+    await fails(bob.join(conv), 4548);
+    assert.deepStrictEqual((await tom.add(conv, [bob.id])).failed, [{ code: 4548, members: [bob.id] }]);
+    await tom.unblock(conv, [bob.id]);
+    await bob.next('unblocked', { conv, by: tom.id });
+    for (const person of [tom, jerry]) await person.next('membersunblocked', { conv, by: tom.id, members: [bob.id] });
+    await bob.join(conv);
+    await jerry.next('membersjoined', { conv, members: [bob.id] });
+  }),
+];

@@ -1,243 +1,308 @@
 'use strict';
 
-const { assert, event, collect, until, fails, name, sleep } = require('../harness');
+const { assert, both, fails, meet, until, GO_TO_JS } = require('../harness');
 
-async function pair(client) {
-  const tom = await client(name('tom'));
-  const jerry = await client(name('jerry'));
-  const conv = await tom.createConversation({ members: [jerry.id] });
-  await sleep(30);
-  return { tom, jerry, conv, sdk: tom.sdk };
-}
-
-const texts = messages => messages.map(m => m.text);
-
-module.exports = {
-  'text': async ({ client }) => {
-    const { tom, jerry, conv, sdk } = await pair(client);
-    const heard = event(jerry, sdk.Event.MESSAGE);
-    const sent = await conv.send(new sdk.TextMessage('Jerry，起床了！').setAttributes({ a: 1 }));
-    assert.strictEqual(sent.status, sdk.MessageStatus.SENT);
-    const [message, hers] = await heard;
-    assert.strictEqual(message.text, 'Jerry，起床了！');
-    assert.deepStrictEqual(message.attributes, { a: 1 });
-    assert.strictEqual(message.id, sent.id);
-    assert.strictEqual(message.from, tom.id);
-    assert.strictEqual(message.timestamp.getTime(), sent.timestamp.getTime());
-    assert.strictEqual(message.updatedAt.getTime(), message.timestamp.getTime());
-    assert.strictEqual(hers.unreadMessagesCount, 1);
-    assert.strictEqual(hers.lastMessage.id, sent.id);
-  },
-
-  'plain, binary and custom content': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const seen = collect(jerry, [sdk.Event.MESSAGE]);
-    const bytes = new Uint8Array([0, 1, 2, 127, 128, 200, 253, 254, 255, 10]);
-    await conv.send(new sdk.Message('just text'));
-    await conv.send(new sdk.Message({ any: ['json', 1] }));
-    await conv.send(new sdk.BinaryMessage(bytes.buffer));
-    await until(() => seen.length === 3, 'three messages');
-    const [plain, json, binary] = seen.map(e => e.args[0]);
-    assert.strictEqual(plain.content, 'just text');
-    assert.deepStrictEqual(json.content, { any: ['json', 1] });
-    assert.deepStrictEqual([...new Uint8Array(binary.buffer)], [...bytes]);
-  },
-
-  'a registered type': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const define = s => {
-      class RedPacket extends s.TypedMessage {}
-      s.messageType(1)(RedPacket);
-      s.messageField(['amount'])(RedPacket);
-      return RedPacket;
-    };
-    const Mine = define(sdk);
-    const Hers = define(jerry.sdk);
-    jerry.realtime.register(Hers);
-    const heard = event(jerry, sdk.Event.MESSAGE);
-    const packet = new Mine();
-    packet.amount = 520;
-    await conv.send(packet);
-    const [message] = await heard;
-    assert.ok(message instanceof Hers);
-    assert.strictEqual(message.amount, 520);
-  },
-
-  'order of a burst': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const seen = collect(jerry, [sdk.Event.MESSAGE]);
-    await Promise.all([...Array(50).keys()].map(i => conv.send(new sdk.TextMessage(String(i)))));
-    await until(() => seen.length === 50, 'fifty messages');
-    assert.deepStrictEqual(texts(seen.map(e => e.args[0])), [...Array(50).keys()].map(String));
-  },
-
-  'transient, mention, priority and push data': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const seen = collect(jerry, [sdk.Event.MESSAGE]);
-    await conv.send(new sdk.TextMessage('typing'), { transient: true });
-    await conv.send(new sdk.TextMessage('you').setMentionList([jerry.id]));
-    await conv.send(new sdk.TextMessage('all').mentionAll());
-    await conv.send(new sdk.TextMessage('push'), { priority: 1, pushData: { alert: 'hi' } });
-    await until(() => seen.length === 4, 'four messages');
-    const [typing, you, all] = seen.map(e => e.args[0]);
-    assert.strictEqual(typing.text, 'typing');
-    assert.strictEqual(you.mentioned, true);
-    assert.deepStrictEqual(you.mentionList, [jerry.id]);
-    assert.strictEqual(all.mentionedAll, true);
-    assert.deepStrictEqual(texts(await conv.queryMessages()), ['you', 'all', 'push']);
-  },
-
-  'a stranger may not send': async ({ client }) => {
-    const { tom, conv } = await pair(client);
-    const stranger = await client(name('stranger'));
-    const his = await stranger.getConversation(conv.id);
-    const error = await fails(his.send(new stranger.sdk.TextMessage('x')), 4401);
-    assert.match(error.message, /INVALID_MESSAGING_TARGET/);
-    assert.ok(tom);
-  },
-
-  'delivered and read receipts': async ({ client }) => {
-    const { jerry, conv, sdk, tom } = await pair(client);
-    const delivered = event(conv, sdk.Event.LAST_DELIVERED_AT_UPDATE);
-    const message = await conv.send(new sdk.TextMessage('receipt'), { receipt: true });
-    await delivered;
-    assert.strictEqual(message.status, sdk.MessageStatus.DELIVERED);
-    const read = event(conv, sdk.Event.LAST_READ_AT_UPDATE);
-    await (await jerry.getConversation(conv.id)).read();
-    await read;
-    await conv.fetchReceiptTimestamps();
-    assert.ok(conv.lastReadAt >= message.timestamp);
-    assert.ok(conv.lastDeliveredAt >= message.timestamp);
-    assert.ok(tom);
-  },
-
-  'a will is delivered when the connection is lost': async ({ client, go }) => {
-    const { tom, jerry, conv, sdk } = await pair(client);
-    const heard = event(jerry, sdk.Event.MESSAGE);
-    await conv.send(new sdk.TextMessage('my last words'), { will: true });
-    await go('cut', { client: tom.id });
-    assert.strictEqual((await heard)[0].text, 'my last words');
-  },
-
-  'unread after absence': async ({ client }) => {
-    const { tom, jerry, conv, sdk } = await pair(client);
-    const id = jerry.id;
-    await jerry.close();
-    for (const text of ['one', 'two', 'three']) {
-      const message = new sdk.TextMessage(text);
-      if (text === 'two') message.setMentionList([id]);
-      await conv.send(message);
-    }
-    const again = await client(id);
-    const [convs] = await event(again, sdk.Event.UNREAD_MESSAGES_COUNT_UPDATE);
-    const hers = convs.find(c => c.id === conv.id);
-    assert.strictEqual(hers.unreadMessagesCount, 3);
-    assert.strictEqual(hers.unreadMessagesMentioned, true);
-    assert.strictEqual(hers.lastMessage.text, 'three');
-    await hers.read();
-    assert.strictEqual(hers.unreadMessagesCount, 0);
-    assert.ok(tom);
-  },
-
-  'reading on one device clears the other': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const other = await client(jerry.id);
-    const both = [jerry, other].map(c => event(c, sdk.Event.MESSAGE));
-    await conv.send(new sdk.TextMessage('hello'));
-    const [[, first], [, second]] = await Promise.all(both);
-    assert.strictEqual(second.unreadMessagesCount, 1);
-    const cleared = event(other, sdk.Event.UNREAD_MESSAGES_COUNT_UPDATE, list => list.some(c => c.unreadMessagesCount === 0));
-    await first.read();
-    await cleared;
-  },
-
-  'update and recall': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    await jerry.getConversation(conv.id);
-    const original = await conv.send(new sdk.TextMessage('tpyo'));
-    const updated = event(jerry, sdk.Event.MESSAGE_UPDATE);
-    await conv.update(original, new sdk.TextMessage('typo'));
-    const [message] = await updated;
-    assert.strictEqual(message.text, 'typo');
-    assert.strictEqual(message.id, original.id);
-    assert.ok(message.updatedAt > message.timestamp);
-    const recalled = event(jerry, sdk.Event.MESSAGE_RECALL);
-    await conv.recall(original);
-    const [gone] = await recalled;
-    assert.strictEqual(gone.type, -127);
-    const [stored] = await conv.queryMessages({ limit: 1 });
-    assert.strictEqual(stored.type, -127);
-  },
-
-  "other people's messages cannot be changed": async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const heard = event(jerry, sdk.Event.MESSAGE);
-    await conv.send(new sdk.TextMessage('mine'));
-    const [message, hers] = await heard;
-    await fails(hers.recall(message)); // the SDK refuses it before the server can
-  },
-
-  'edits made while away are told': async ({ client }) => {
-    const { jerry, conv, sdk } = await pair(client);
-    const heard = event(jerry, sdk.Event.MESSAGE);
-    const original = await conv.send(new sdk.TextMessage('before'));
-    await heard;
-    jerry.realtime.pause();
-    await sleep(50);
-    await conv.update(original, new sdk.TextMessage('after'));
-    const told = event(jerry, sdk.Event.MESSAGE_UPDATE);
-    jerry.realtime.resume();
-    assert.strictEqual((await told)[0].text, 'after');
-  },
-
-  'history': async ({ client }) => {
-    const { conv, sdk } = await pair(client);
-    const sent = [];
-    for (let i = 0; i < 25; i += 1) sent.push(await conv.send(new sdk.TextMessage(String(i))));
-    const range = (a, b) => [...Array(b - a).keys()].map(i => String(a + i));
-    assert.deepStrictEqual(texts(await conv.queryMessages()), range(5, 25));
-    assert.deepStrictEqual(texts(await conv.queryMessages({ limit: 10 })), range(15, 25));
-    assert.deepStrictEqual(await conv.queryMessages({ limit: 0 }).catch(() => []), []);
-    assert.deepStrictEqual(texts(await conv.queryMessages({ startTime: sent[10].timestamp, startMessageId: sent[10].id, limit: 5 })), range(5, 10));
-    assert.deepStrictEqual(
-      texts(await conv.queryMessages({ startTime: sent[10].timestamp, startMessageId: sent[10].id, startClosed: true, limit: 5 })),
-      range(6, 11)
-    );
-    const NEW = (sdk.MessageQueryDirection || {}).OLD_TO_NEW;
-    assert.deepStrictEqual(
-      texts(await conv.queryMessages({ startTime: sent[10].timestamp, startMessageId: sent[10].id, direction: NEW, limit: 5 })),
-      range(11, 16)
-    );
-    assert.deepStrictEqual(
-      texts(
-        await conv.queryMessages({
-          startTime: sent[3].timestamp, startMessageId: sent[3].id, startClosed: true,
-          endTime: sent[6].timestamp, endMessageId: sent[6].id, endClosed: true, direction: NEW,
-        })
-      ),
-      range(3, 7)
-    );
-    assert.deepStrictEqual(await conv.queryMessages({ type: 1234 }), []);
-    assert.strictEqual((await conv.queryMessages({ type: -1, limit: 100 })).length, 25);
-    assert.deepStrictEqual(await conv.queryMessages({ startTime: new Date(1) }), []);
-  },
-
-  'history iterator': async ({ client }) => {
-    const { conv, sdk } = await pair(client);
-    for (let i = 0; i < 25; i += 1) await conv.send(new sdk.TextMessage(String(i)));
-    const iterator = conv.createMessagesIterator({ limit: 10 });
-    const pages = [];
-    for (;;) {
-      const { value, done } = await iterator.next();
-      if (value && value.length) pages.push(texts(value));
-      if (done) break;
-    }
-    assert.deepStrictEqual(pages.map(p => p.length), [10, 10, 5]);
-    assert.deepStrictEqual([].concat(...pages.reverse()), [...Array(25).keys()].map(String));
-  },
-
-  'a message above the limit is refused': async ({ client }) => {
-    const { conv, sdk } = await pair(client);
-    await fails(conv.send(new sdk.TextMessage('x'.repeat(6000))), 4109);
-  },
+const pair = async ({ a, b }, options) => {
+  const [tom, jerry] = [await a('tom', options), await b('jerry', options)];
+  return { tom, jerry, conv: await meet(tom, [jerry]) };
 };
+
+// passes sends a content and holds what is heard and what is stored to what was
+// sent.
+const passes = async ({ tom, jerry, conv }, content, type) => {
+  const sent = await tom.send(conv, content);
+  const heard = await jerry.next('message', { id: sent.id });
+  for (const key of ['from', 'type', 'text', 'attributes', 'raw', 'binary', 'amount', 'location', 'timestamp']) {
+    assert.deepStrictEqual(heard[key], sent[key], key);
+  }
+  assert.strictEqual(heard.type, type);
+  assert.strictEqual(heard.conv, conv);
+  const stored = (await jerry.history(conv)).pop();
+  const { conv: _, event: __, ...rest } = heard;
+  assert.deepStrictEqual({ ...stored, delivered: false }, { ...rest, delivered: false });
+  return heard;
+};
+
+const picture = Buffer.from('the bytes of a picture that is none').toString('base64');
+
+// file is a case of a message with a file; its bytes are had at the other end.
+const file = (capability, kind, type, mime) =>
+  both(capability, `a file as ${kind}`, async context => {
+    const people = await pair(context, { files: true });
+    const { tom, jerry, conv } = people;
+    const content = { [kind]: { name: `猫 cheese.${kind}`, data: picture, mime }, text: '发自我的小米', attributes: { location: '旧金山' } };
+    const sent = await tom.send(conv, content);
+    const heard = await jerry.next('message', { id: sent.id });
+    assert.deepStrictEqual([heard.type, heard.text, heard.attributes], [type, content.text, content.attributes]);
+    assert.deepStrictEqual(heard.file, sent.file);
+    assert.strictEqual(heard.file.name, content[kind].name);
+    // The storage SDK does not count the bytes that it is given.
+    const size = context.way === GO_TO_JS ? Buffer.from(picture, 'base64').length : 0;
+    assert.strictEqual(heard.file.size, size);
+    assert.strictEqual(await jerry.download(heard.file.url), picture);
+    const [stored] = await jerry.history(conv, { type });
+    assert.strictEqual(stored.id, sent.id);
+  });
+
+const count = (a, b) => [...Array(b - a).keys()].map(i => String(a + i));
+
+// told is a conversation in which n messages were said, every third by Jerry.
+const told = async (context, n) => {
+  const people = await pair(context);
+  const { tom, jerry, conv } = people;
+  const said = [];
+  for (let i = 0; i < n; i += 1) said.push(await (i % 3 ? tom : jerry).send(conv, { text: String(i) }));
+  const point = (i, closed) => ({ time: said[i].timestamp, id: said[i].id, closed });
+  const finds = async (query, expected) => {
+    for (const person of [jerry, tom]) {
+      assert.deepStrictEqual((await person.history(conv, query)).map(m => m.text), expected, JSON.stringify(query));
+    }
+  };
+  return { ...people, said, point, finds };
+};
+
+module.exports = [
+  both('text', 'with attributes, there and back', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const heard = await passes({ tom, jerry, conv }, { text: 'Jerry，起床了！<&>', attributes: { n: 1, deep: { a: [1, null, true] } } }, -1);
+    assert.deepStrictEqual([heard.mentioned, heard.mentionList, heard.edited], [false, [], false]);
+    await passes({ tom: jerry, jerry: tom, conv }, { text: '' }, -1);
+  }),
+
+  both('text', 'a burst keeps its order', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await Promise.all(count(0, 30).map(text => tom.send(conv, { text })));
+    const heard = [];
+    for (let i = 0; i < 30; i += 1) heard.push(await jerry.next('message', { conv }));
+    assert.deepStrictEqual(heard.map(m => m.text).sort(), count(0, 30).sort());
+    assert.deepStrictEqual(heard.map(m => m.timestamp), heard.map(m => m.timestamp).sort((x, y) => x - y));
+  }),
+
+  both('plain and JSON text', 'as it is', async context => {
+    const people = await pair(context);
+    assert.strictEqual((await passes(people, { raw: 'just text' }, 0)).raw, 'just text');
+    assert.deepStrictEqual(JSON.parse((await passes(people, { json: { any: ['json', 1] } }, 0)).raw), { any: ['json', 1] });
+  }),
+
+  both('binary', 'every byte', async context => {
+    const people = await pair(context);
+    await passes(people, { binary: Buffer.from(count(0, 256).map(Number)).toString('base64') }, 0);
+  }),
+
+  both('custom type', 'of an app', async context => {
+    const heard = await passes(await pair(context), { redPacket: 520, text: 'for you' }, 1);
+    assert.strictEqual(heard.amount, 520);
+  }),
+
+  file('image from an uploaded file', 'image', -2, 'image/png'),
+  file('audio', 'audio', -3, 'audio/mpeg'),
+  file('video', 'video', -4, 'video/mp4'),
+  file('file', 'file', -6, 'application/octet-stream'),
+
+  both('location', 'a point', async context => {
+    const people = await pair(context, { files: true });
+    await passes(people, { location: { latitude: 39.9, longitude: 116.4 }, text: 'here' }, -5);
+  }),
+
+  both('transient', 'heard, not stored', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await tom.send(conv, { text: 'typing' }, { transient: true });
+    await jerry.next('message', { conv, text: 'typing' });
+    await tom.send(conv, { text: 'typed' });
+    assert.deepStrictEqual((await jerry.history(conv)).map(m => m.text), ['typed']);
+  }),
+
+  both('will', 'said when the connection is lost', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const will = await tom.send(conv, { text: 'my last words' }, { will: true });
+    await tom.send(conv, { text: 'not yet' });
+    await jerry.next('message', { conv, text: 'not yet' });
+    assert.strictEqual(jerry.count('message', { text: 'my last words' }), 0);
+    await context.go('cut', { client: tom.id });
+    await jerry.next('message', { conv, id: will.id, text: 'my last words', from: tom.id });
+  }),
+
+  both('will', 'not said after a goodbye', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await tom.send(conv, { text: 'unsaid' }, { will: true });
+    await tom.close();
+    await until(async () => (await jerry.ping([tom.id])).length === 0, 'goodbye');
+    await jerry.send(conv, { text: 'gone?' });
+    await jerry.history(conv);
+    assert.strictEqual(jerry.count('message', { conv }), 0);
+  }),
+
+  both('priority', 'high, normal and low in a room', async ({ a, b }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const room = await tom.create({ kind: 'room', name: 'lobby' });
+    await jerry.join(room);
+    for (const priority of [1, 2, 3]) {
+      await tom.send(room, { text: `priority ${priority}` }, { priority });
+      await jerry.next('message', { conv: room, text: `priority ${priority}` });
+    }
+  }),
+
+  both('push data', 'taken, and not shown to the other', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await tom.send(conv, { text: 'ding' }, { push: { alert: 'you have 1 message', badge: 'Increment' } });
+    assert.strictEqual((await jerry.next('message', { conv })).text, 'ding');
+  }),
+
+  both('mention', 'of some and of all', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await tom.send(conv, { text: 'you', mention: [jerry.id, 'mary'] });
+    const you = await jerry.next('message', { text: 'you' });
+    assert.deepStrictEqual([you.mentioned, you.mentionList, you.mentionedAll], [true, [jerry.id, 'mary'].sort(), false]);
+    await tom.send(conv, { text: 'all', mentionAll: true });
+    const all = await jerry.next('message', { text: 'all' });
+    assert.deepStrictEqual([all.mentioned, all.mentionList, all.mentionedAll], [true, [], true]);
+    await tom.send(conv, { text: 'mary', mention: ['mary'] });
+    assert.strictEqual((await jerry.next('message', { text: 'mary' })).mentioned, false);
+    const stored = await jerry.history(conv);
+    assert.deepStrictEqual(stored.map(m => m.mentioned), [true, true, false]);
+  }),
+
+  both('delivery receipt', 'told and asked for', async context => {
+    const { tom, conv } = await pair(context);
+    const sent = await tom.send(conv, { text: 'did you get it?' }, { receipt: true });
+    await tom.next('lastdeliveredatupdate', { conv });
+    const { delivered } = await tom.receipts(conv);
+    assert.ok(delivered >= sent.timestamp);
+    assert.strictEqual((await tom.history(conv)).pop().delivered, true);
+  }),
+
+  both('read receipt', 'told and asked for', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const sent = await tom.send(conv, { text: 'have you read it?' }, { receipt: true });
+    await jerry.next('message', { conv });
+    await jerry.read(conv);
+    await tom.next('lastreadatupdate', { conv });
+    const { delivered, read } = await tom.receipts(conv);
+    assert.ok(read >= sent.timestamp && delivered >= sent.timestamp);
+  }),
+
+  both('unread after absence', 'count, mention, last message; then read', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const { id } = jerry;
+    await jerry.close();
+    await tom.send(conv, { text: 'one' });
+    await tom.send(conv, { text: 'two', mention: [id] });
+    await tom.send(conv, { text: 'three' });
+    const again = await context.b('jerry', { as: id });
+    await again.next('unreadmessagescountupdate', { conv, count: 3, mentioned: true, last: 'three' });
+    await again.read(conv);
+    await until(async () => (await tom.receipts(conv)).read > 0, 'the read mark');
+    await again.close();
+    const third = await context.b('jerry', { as: id });
+    await tom.send(conv, { text: 'four' });
+    await third.next('message', { conv });
+    assert.strictEqual(third.count('unreadmessagescountupdate', { count: 3 }), 0);
+  }),
+
+  both('read on another device', 'clears this one', async ({ a, b }) => {
+    const tom = await a('tom');
+    const phone = await b('jerry');
+    const laptop = await a('jerry', { as: phone.id });
+    const conv = await meet(tom, [phone]);
+    await tom.send(conv, { text: 'hello', mention: [phone.id] });
+    for (const device of [phone, laptop]) await device.next('message', { conv });
+    await laptop.read(conv);
+    await phone.next('unreadmessagescountupdate', { conv, count: 0, mentioned: false });
+  }),
+
+  both('update', 'told and stored', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const original = await tom.send(conv, { text: 'tpyo', attributes: { a: 1 } });
+    await jerry.next('message', { conv });
+    await tom.update(conv, original.id, { text: 'typo', mention: [jerry.id] });
+    const told = await jerry.next('messageupdate', { conv, id: original.id });
+    assert.deepStrictEqual([told.text, told.attributes, told.mentioned, told.timestamp, told.edited, told.from],
+      ['typo', null, true, original.timestamp, true, tom.id]);
+    const [stored] = await jerry.history(conv);
+    assert.deepStrictEqual([stored.text, stored.id, stored.edited], ['typo', original.id, true]);
+    assert.strictEqual(tom.count('messageupdate'), 0);
+  }),
+
+  both('recall', 'told and stored', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const original = await tom.send(conv, { text: 'oops' });
+    await jerry.next('message', { conv });
+    await tom.recall(conv, original.id);
+    const told = await jerry.next('messagerecall', { conv, id: original.id });
+    assert.deepStrictEqual([told.type, told.from, told.timestamp], [-127, tom.id, original.timestamp]);
+    const [stored] = await jerry.history(conv);
+    assert.deepStrictEqual([stored.type, stored.id], [-127, original.id]);
+  }),
+
+  both('edits made while away', 'told on return', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    const [first, second] = [await tom.send(conv, { text: 'before' }), await tom.send(conv, { text: 'oops' })];
+    await jerry.next('message', { id: second.id });
+    await jerry.pause();
+    await until(async () => (await tom.ping([jerry.id])).length === 0, 'absence');
+    await tom.update(conv, first.id, { text: 'after' });
+    await tom.recall(conv, second.id);
+    await jerry.resume();
+    assert.strictEqual((await jerry.next('messageupdate', { id: first.id })).text, 'after');
+    await jerry.next('messagerecall', { id: second.id });
+  }),
+
+  both('history: directions', 'newest first and oldest first', async context => {
+    const { point, finds } = await told(context, 25);
+    await finds({}, count(5, 25));
+    await finds({ limit: 10 }, count(15, 25));
+    await finds({ limit: 100 }, count(0, 25));
+    await finds({ limit: 10, direction: 'old' }, count(15, 25));
+    await finds({ limit: 10, direction: 'new' }, count(0, 10));
+    await finds({ limit: 5, direction: 'new', start: point(10) }, count(11, 16));
+    await finds({ limit: 5, direction: 'old', start: point(10) }, count(5, 10));
+  }),
+
+  both('history: bounds', 'open and closed, both ends', async context => {
+    const { point, finds, said } = await told(context, 12);
+    await finds({ start: point(7, true), end: point(3, true) }, count(3, 8));
+    await finds({ start: point(7), end: point(3) }, count(4, 7));
+    await finds({ start: point(7, true), end: point(3) }, count(4, 8));
+    await finds({ start: point(3, true), end: point(7, true), direction: 'new' }, count(3, 8));
+    await finds({ start: point(3), end: point(7), direction: 'new' }, count(4, 7));
+    await finds({ start: point(3), end: point(7, true) }, count(4, 8)); // the direction follows
+    await finds({ start: point(7, true), end: point(3, true), limit: 2 }, count(6, 8));
+    await finds({ start: point(3, true), end: point(7, true), limit: 2, direction: 'new' }, count(3, 5));
+    await finds({ start: { time: said[4].timestamp } }, count(0, 4)); // a time without an id
+    await finds({ end: { time: said[8].timestamp }, start: { time: said[11].timestamp } }, count(9, 11));
+    await finds({ start: { time: 1 } }, []);
+    await finds({ start: { time: Date.now() + 86400000 }, direction: 'new' }, []);
+  }),
+
+  both('history: by type', 'one type and none', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await tom.send(conv, { text: 'text' });
+    await tom.send(conv, { raw: '{"_lctext":"no type"}' });
+    const packet = await tom.send(conv, { redPacket: 8 });
+    await tom.send(conv, { binary: 'AAEC' });
+    for (const person of [tom, jerry]) {
+      const ids = async type => (await person.history(conv, { type })).map(m => m.id);
+      assert.deepStrictEqual(await ids(1), [packet.id]);
+      assert.strictEqual((await ids(-1)).length, 1);
+      assert.deepStrictEqual(await ids(1234), []);
+    }
+  }),
+
+  both('history: iterator', 'page after page to the beginning', async context => {
+    const { tom, jerry, conv } = await told(context, 25);
+    for (const person of [jerry, tom]) {
+      assert.deepStrictEqual(await person.iterate(conv, 10), [count(15, 25), count(5, 15), count(0, 5)]);
+      assert.deepStrictEqual(await person.iterate(conv, 100), [count(0, 25)]);
+    }
+  }),
+
+  both('refused messages', 'too large, from a stranger, by another', async context => {
+    const { tom, jerry, conv } = await pair(context);
+    await fails(tom.send(conv, { text: 'x'.repeat(6000) }), 4109);
+    const stranger = await context.a('stranger');
+    await fails(stranger.send(conv, { text: 'may I?' }), 4401);
+    await tom.send(conv, { text: 'only this' });
+    assert.strictEqual((await jerry.next('message', { conv })).text, 'only this');
+    assert.strictEqual((await jerry.history(conv)).length, 1);
+  }),
+];

@@ -1,0 +1,51 @@
+// Devices: fresh copies of the official SDK, as it came from the registry,
+// pointed at a server.
+'use strict';
+
+const packages = { rc8: 'leancloud-realtime', v4: 'leancloud-realtime-4' };
+
+// env is the server that the test has started for this file of cases.
+const env = {
+  appId: process.env.RTM_APP_ID,
+  appKey: process.env.RTM_APP_KEY,
+  masterKey: process.env.RTM_MASTER_KEY,
+  server: process.env.RTM_SERVER,
+  socket: process.env.RTM_SOCKET,
+  tlsServer: process.env.RTM_TLS_SERVER,
+};
+
+function forget(pattern) {
+  Object.keys(require.cache).forEach(key => pattern.test(key) && delete require.cache[key]);
+}
+
+// load returns a fresh copy of an SDK version. The SDK allows one Realtime per
+// app and module instance, so every copy counts as a device of its own.
+function load(version) {
+  forget(/node_modules\/(leancloud-realtime|leancloud-realtime-4|leancloud-realtime-plugin-typed-messages)\//);
+  return require(packages[version]);
+}
+
+// device returns a Realtime of a version, pointed at a server (at, else that of
+// the file), in everything over TLS if asked to. 4.3.1 writes https before a
+// server name: it gets the socket URL for the socket and the TLS listener for
+// REST.
+function device(version, { at: where = env, tls = false, ...options } = {}) {
+  const sdk = load(version);
+  const target = { server: tls ? where.tlsServer : where.server };
+  if (version === 'v4') {
+    target.server = where.tlsServer.replace(/^https:\/\//, '');
+    if (!tls) target.RTMServers = where.socket;
+  }
+  const realtime = new sdk.Realtime({ appId: where.appId, appKey: where.appKey, ...target, ...options });
+  return { sdk, realtime, where };
+}
+
+// storage returns a fresh copy of the storage SDK, pointed at a server.
+function storage(where = env) {
+  forget(/node_modules\/leancloud-storage\//);
+  const AV = require('leancloud-storage');
+  AV.init({ appId: where.appId, appKey: where.appKey, serverURL: where.server });
+  return AV;
+}
+
+module.exports = { env, load, device, storage };
