@@ -13,12 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leanrtm/realtime/cmd/rtm/internal/metrics"
 	"github.com/leanrtm/realtime/server"
 )
 
 // serveFlags are those of rtm serve.
 type serveFlags struct {
 	listen    string
+	metrics   string
 	appID     string
 	appKey    string
 	masterKey string
@@ -31,6 +33,8 @@ type serveFlags struct {
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+
+	metricsWriteTimeout = 10 * time.Second
 )
 
 func newServeCommand(env environment) *cobra.Command {
@@ -46,7 +50,11 @@ Keys that are not given are made up and printed. The line that says ready, on
 standard error, tells the address; clients take it as their server URL.
 
 An interrupt or a termination signal ends the server in order: clients are told
-to go, requests may finish within the grace period, and the exit code is 0.`,
+to go, requests may finish within the grace period, and the exit code is 0.
+
+With --metrics the server's counters can be read on an address of their own:
+/metrics has them in the text format of Prometheus, /debug/vars as JSON. There is
+no key to it, so keep the address away from strangers.`,
 		Example: `  rtm serve
   rtm serve --listen :7788 --app-id demo --app-key demo-key --master-key demo-master
   RTM_APP_ID=demo RTM_APP_KEY=demo-key RTM_MASTER_KEY=demo-master rtm serve`,
@@ -57,6 +65,7 @@ to go, requests may finish within the grace period, and the exit code is 0.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:7788", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.metrics, "metrics", "", "address for metrics, apart from that of clients (default: none)")
 	flags.StringVar(&f.appID, "app-id", "", "id of the app (default: made up and printed)")
 	flags.StringVar(&f.appKey, "app-key", "", "key of the app, for clients (default: made up and printed)")
 	flags.StringVar(&f.masterKey, "master-key", "", "master key of the app, for back ends (default: made up and printed)")
@@ -81,10 +90,15 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	}
 
 	made := f.makeKeys()
-	rtm, err := server.New(server.Options{
+	options := server.Options{
 		Apps:   []server.App{{ID: f.appID, Key: f.appKey, MasterKey: f.masterKey}},
 		Logger: log,
-	})
+	}
+	watch := metrics.New()
+	if f.metrics != "" {
+		options.Observer = watch.Observer()
+	}
+	rtm, err := server.New(options)
 	if err != nil {
 		return usageError{err} // it says which setting it does not accept
 	}
@@ -93,11 +107,13 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen on %s: %w", f.listen, err), rtm.Close())
 	}
-	web := &http.Server{
-		Handler:           rtm,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	web := webServer(rtm, log)
+	if f.metrics != "" {
+		stop, err := serveMetrics(ctx, f.metrics, watch.Handler(rtm.Stats), log)
+		if err != nil {
+			return errors.Join(err, listener.Close(), rtm.Close())
+		}
+		defer stop() // last, so that the end can be watched
 	}
 
 	url := "http://" + reachable(listener.Addr())
@@ -126,6 +142,40 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// webServer serves h to whoever may come.
+func webServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// serveMetrics serves the metrics on an address of their own until stop is
+// called, which waits.
+func serveMetrics(ctx context.Context, addr string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	web := webServer(h, log)
+	web.WriteTimeout = metricsWriteTimeout
+	ended := make(chan struct{})
+	go func() { // until stop
+		defer close(ended)
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics are not served any more", "error", err)
+		}
+	}()
+	log.Info("metrics", "url", "http://"+reachable(listener.Addr())+metrics.PathText)
+	return func() {
+		_ = web.Close() // what it could report is that the listener was closed before
+		<-ended
+	}, nil
 }
 
 // shutDown ends the server in order, and by force when the grace period is
