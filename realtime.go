@@ -49,6 +49,7 @@ type Realtime struct {
 	attached []*IMClient                     // users of link, oldest first
 	byID     map[string]*IMClient            // attached clients with an id
 	clients  map[*IMClient]struct{}          // all that have not ended with everything they run
+	ended    ClientStats                     // counters of clients that are not among those
 	nameless int                             // attached clients whose id the server is choosing
 	strays   map[string][]*pb.GenericCommand // pushes for ids that nameless clients may turn out to have
 }
@@ -353,9 +354,13 @@ func (rt *Realtime) detach(c *IMClient) *link.Link {
 
 // forget is told when nothing of c runs any more.
 func (rt *Realtime) forget(c *IMClient) {
+	last := c.Stats()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	delete(rt.clients, c)
+	if _, known := rt.clients[c]; known {
+		delete(rt.clients, c)
+		rt.ended.addCounters(&last)
+	}
 }
 
 // dropLink closes a link that nobody uses; nil is none.

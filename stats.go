@@ -35,6 +35,10 @@ type Stats struct {
 	Pushes        uint64 // received frames that answer no command
 	PushesUnknown uint64 // of those, the ones for no client here
 	Overflows     uint64 // clients ended by ErrEventOverflow
+
+	// Sum is of all clients together: the counters also of those that have ended,
+	// the gauges of the others.
+	Sum ClientStats
 }
 
 // ClientStats is what is known of an [IMClient] at one moment. As in [Stats],
@@ -80,15 +84,26 @@ type clientCounters struct {
 	sendRetries, received, recovered, known, events atomic.Uint64
 }
 
-// Stats returns the counters. It does not block.
+// Stats returns the counters. It does not block. It looks at every client that
+// has not ended.
 func (rt *Realtime) Stats() Stats {
 	c := &rt.counters
 	rt.mu.RLock()
-	clients := len(rt.attached)
+	attached, sum := len(rt.attached), rt.ended
+	clients := make([]*IMClient, 0, len(rt.clients))
+	for c := range rt.clients {
+		clients = append(clients, c)
+	}
 	rt.mu.RUnlock()
+	for _, c := range clients {
+		st := c.Stats()
+		sum.addCounters(&st)
+		sum.addGauges(&st)
+	}
 	return Stats{
+		Sum:           sum,
 		State:         rt.State(),
-		Clients:       int64(clients),
+		Clients:       int64(attached),
 		EventsWaiting: int64(rt.handlers.Len()),
 		// The parts before the whole, so that they are never more.
 		DialsFailed:     c.link.DialsFailed.Load(),
@@ -134,6 +149,29 @@ func (c *IMClient) Stats() ClientStats {
 		EventsWaiting: int64(c.handlers.Len()),
 		Conversations: int64(c.convs.len()),
 	}
+}
+
+// addCounters and addGauges add what another client did, and what it has now.
+func (s *ClientStats) addCounters(o *ClientStats) {
+	s.Opens += o.Opens
+	s.Reopens += o.Reopens
+	s.Sent += o.Sent
+	s.SendsRefused += o.SendsRefused
+	s.SendsUnknown += o.SendsUnknown
+	s.SendsFailed += o.SendsFailed
+	s.SendRetries += o.SendRetries
+	s.Received += o.Received
+	s.Recovered += o.Recovered
+	s.Duplicates += o.Duplicates
+	s.Events += o.Events
+}
+
+func (s *ClientStats) addGauges(o *ClientStats) {
+	s.SendsInFlight += o.SendsInFlight
+	s.SendsWaiting += o.SendsWaiting
+	s.PushesWaiting += o.PushesWaiting
+	s.EventsWaiting += o.EventsWaiting
+	s.Conversations += o.Conversations
 }
 
 // sendEnded counts a Send by its outcome.

@@ -55,6 +55,8 @@ func TestStats(t *testing.T) {
 		require.Equal(t, uint64(2), js.Received)
 		require.Zero(t, js.Recovered+js.Duplicates)
 		require.Equal(t, int64(1), js.Conversations)
+		require.Equal(t, uint64(2), rt.Stats().Sum.Sent)
+		require.Equal(t, tom.Stats().Events+js.Events, rt.Stats().Sum.Events)
 
 		// Away, with a message missed.
 		spike := s.Client("Spike")
@@ -87,6 +89,11 @@ func TestStats(t *testing.T) {
 		require.Zero(t, st.Clients)
 		require.Equal(t, uint64(1), st.Disconnects, "Close loses nothing")
 		require.Equal(t, js.Received, jerry.Stats().Received, "also after the end")
+		synctest.Wait()
+		require.Equal(t, uint64(3), rt.Stats().Sum.Received)
+		require.Equal(t, uint64(2), rt.Stats().Sum.Sent)
+		require.Equal(t, uint64(4), rt.Stats().Sum.Opens)
+		require.Zero(t, rt.Stats().Sum.Conversations)
 	})
 }
 

@@ -22,7 +22,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-
 // parse reads a page and checks what the format demands.
 func parse(t *testing.T, text string) (samples map[string]float64, types map[string]string) {
 	t.Helper()
