@@ -30,7 +30,7 @@ import (
 // happens in it. They end a test that would hang.
 const (
 	patience  = time.Minute
-	storyTime = 2 * time.Minute
+	storyTime = 5 * time.Minute
 )
 
 // TestBrowser lets two people talk in a real browser, see browser/drive.js.
