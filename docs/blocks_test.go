@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +29,7 @@ type block struct {
 	page string
 	line int // of its first line, from 1
 	lang string
+	note string // what follows the language: alternative, for what replaces an earlier block
 	text string
 }
 
@@ -50,7 +50,8 @@ func blocks(t *testing.T, page string) []block {
 		lang, fence := strings.CutPrefix(line, "```")
 		switch {
 		case fence && open == nil:
-			open = &block{page: page, line: i + 2, lang: strings.TrimSpace(lang)}
+			lang, note, _ := strings.Cut(strings.TrimSpace(lang), " ")
+			open = &block{page: page, line: i + 2, lang: lang, note: note}
 		case fence:
 			found = append(found, *open)
 			open = nil
@@ -72,6 +73,7 @@ var imports = map[string]string{
 	"httptest":      "net/http/httptest",
 	"log":           "log",
 	"os":            "os",
+	"signal":        "os/signal",
 	"realtime":      "github.com/leanrtm/realtime",
 	"realtimetest":  "github.com/leanrtm/realtime/realtimetest",
 	"require":       "github.com/stretchr/testify/require",
@@ -86,7 +88,7 @@ var imports = map[string]string{
 
 // around is what the pages take as given: a context, the people of the story
 // and their conversation. The inner block lets the code declare them itself.
-const around = `func _(ctx context.Context, rt *realtime.Realtime, tom, jerry, mary, william *realtime.IMClient, conv *realtime.Conversation) error {
+const around = `func _(ctx context.Context, rt *realtime.Realtime, tom, jerry, mary, william *realtime.IMClient, conv *realtime.Conversation, err error) error {
 {
 %s
 }
@@ -116,17 +118,18 @@ func (b block) source() string {
 	if !declaration.MatchString(b.text) {
 		body = fmt.Sprintf(around, body)
 	}
-	var names []string
-	for _, m := range qualifier.FindAllStringSubmatch(body, -1) {
-		if path, ok := imports[m[1]]; ok && !slices.Contains(names, path) {
-			names = append(names, path)
+	return "package block\n" + needed(body) + body
+}
+
+// needed are the imports that code needs and does not have.
+func needed(code string) (lines string) {
+	for _, m := range qualifier.FindAllStringSubmatch(code, -1) {
+		line := fmt.Sprintf("%q\n", imports[m[1]])
+		if _, known := imports[m[1]]; known && !strings.Contains(code, line) && !strings.Contains(lines, line) {
+			lines += "import " + line
 		}
 	}
-	file := "package block\n"
-	for _, path := range names {
-		file += fmt.Sprintf("import %q\n", path)
-	}
-	return file + body
+	return lines
 }
 
 // overlay lays the blocks over the module, each a file of a package that exists

@@ -3,11 +3,13 @@ package docs
 import (
 	"bufio"
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,16 +26,7 @@ const patience = 30 * time.Second
 // server, and answers.
 func TestProgramAnswers(t *testing.T) {
 	t.Parallel()
-	rtm, err := server.New(server.Options{
-		Apps: []server.App{{ID: "demo", Key: "demo-key", MasterKey: "demo-master"}},
-	})
-	require.NoError(t, err)
-	web := httptest.NewServer(rtm)
-	t.Cleanup(func() {
-		require.NoError(t, rtm.Shutdown(context.Background()))
-		web.Close()
-	})
-
+	url, _ := newServer(t)
 	for page, says := range map[string]string{
 		"../README.md":       "Tom said: hello",
 		"../README.zh-CN.md": "Tom 说：hello",
@@ -41,9 +34,9 @@ func TestProgramAnswers(t *testing.T) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			runProgram(ctx, t, page, web.URL)
+			runProgram(ctx, t, page, url)
 
-			rt, err := realtime.New(realtime.Options{AppID: "demo", AppKey: "demo-key", Server: web.URL})
+			rt, err := realtime.New(realtime.Options{AppID: "demo", AppKey: "demo-key", Server: url})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, rt.Close(ctx)) }()
 			tom, err := rt.CreateIMClient(ctx, "Tom")
@@ -65,6 +58,30 @@ func TestProgramAnswers(t *testing.T) {
 	}
 }
 
+// newServer returns the address of the server that the pages tell to start, and
+// what restarts it. It ends with the test.
+func newServer(t *testing.T) (url string, restart func()) {
+	t.Helper()
+	var now atomic.Pointer[server.Server]
+	start := func() {
+		rtm, err := server.New(server.Options{
+			Apps: []server.App{{ID: "demo", Key: "demo-key", MasterKey: "demo-master"}},
+		})
+		require.NoError(t, err)
+		now.Store(rtm)
+	}
+	start()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(w, r) }))
+	t.Cleanup(func() {
+		require.NoError(t, now.Load().Shutdown(context.Background()))
+		web.Close()
+	})
+	return web.URL, func() {
+		require.NoError(t, now.Load().Shutdown(context.Background()))
+		start()
+	}
+}
+
 // runProgram builds and starts the program of a page and returns when it is
 // online. It ends with the test.
 func runProgram(ctx context.Context, t *testing.T, page, url string) {
@@ -76,9 +93,7 @@ func runProgram(ctx context.Context, t *testing.T, page, url string) {
 		}
 	}
 	require.Len(t, programs, 1, "programs of %s", page)
-	binary := filepath.Join(t.TempDir(), "program")
-	command(t, "go", "build", "-overlay", overlay(t, "program", programs), "-o", binary, "./docs/program")
-
+	binary := build(t, programs[0])
 	ctx, kill := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, binary)
 	cmd.Env = append(os.Environ(), "RTM_SERVER="+url, "RTM_APP_ID=demo", "RTM_APP_KEY=demo-key")

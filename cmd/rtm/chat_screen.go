@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/leanrtm/realtime"
@@ -58,7 +59,7 @@ func (s *screen) watch(client *realtime.IMClient) {
 		s.notice("connection lost")
 	})
 	client.OnSchedule(func(_ context.Context, e *realtime.ScheduleEvent) {
-		s.notice("trying again in %v", e.Delay)
+		s.notice("trying again in %v", e.Delay.Round(100*time.Millisecond))
 	})
 	client.OnRetry(func(_ context.Context, e *realtime.RetryEvent) {
 		s.notice("connecting, attempt %d", e.Attempt+1)
