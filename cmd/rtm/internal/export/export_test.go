@@ -211,24 +211,3 @@ func TestUnlistedConversations(t *testing.T) {
 		assert.False(t, r.OK)
 	})
 }
-
-func TestAHundredThousandMessages(t *testing.T) {
-	n := 100_000
-	if testing.Short() || raceEnabled {
-		n = 10_000
-	}
-	bubble(t, func(w *world) {
-		w.fill(40, n)
-		o := w.options(t.TempDir())
-		m := run(t, o)
-		assert.EqualValues(t, n+1, m.Counts.Messages)
-		seen := make(map[string]bool, n)
-		for _, o := range objects(t, o.Dir, "messages.jsonl") {
-			seen[o["msg-id"].(string)] = true
-		}
-		assert.Len(t, seen, n+1)
-		r := verify(t, o, 200)
-		assert.True(t, r.OK, "%+v", r)
-		assert.Equal(t, m.Counts.Messages, r.Source.Messages)
-	})
-}

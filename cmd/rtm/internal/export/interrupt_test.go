@@ -3,12 +3,9 @@ package export_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -17,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leanrtm/realtime/admin"
 	"github.com/leanrtm/realtime/cmd/rtm/internal/export"
 )
 
@@ -172,72 +168,4 @@ func testExportOfSomethingElseIsNotContinued(w *world) {
 		_, err := export.Run(context.Background(), other)
 		assert.ErrorIs(t, err, export.ErrOther, name)
 	}
-}
-
-// What a child process finds in its environment.
-const (
-	childURL = "RTM_EXPORT_TEST_URL"
-	childDir = "RTM_EXPORT_TEST_DIR"
-)
-
-// child is an export in a process of its own.
-func child() {
-	url := os.Getenv(childURL)
-	c, err := admin.New(admin.Options{AppID: appID, MasterKey: masterKey, Server: url})
-	if err != nil {
-		panic(err)
-	}
-	if _, err := export.Run(context.Background(), export.Options{
-		Client: c, AppID: appID, Server: url, Dir: os.Getenv(childDir), PageSize: 20, CommitEvery: -1,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	}); err != nil {
-		panic(err)
-	}
-}
-
-// A process that is killed in the middle loses nothing and repeats nothing.
-func TestKilledAtRandomPoints(t *testing.T) {
-	w := newWorld(t)
-	w.fill(20, 1500)
-	var left atomic.Int64
-	var process atomic.Pointer[os.Process]
-	web := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if p := process.Load(); p != nil && left.Add(-1) <= 0 {
-			_ = p.Kill() // it may just have ended
-		}
-		w.server.ServeHTTP(rw, r)
-	}))
-	defer web.Close()
-
-	dir := t.TempDir()
-	kills := 0
-	for {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), childURL+"="+web.URL, childDir+"="+dir)
-		left.Store(1 + rand.Int64N(60))
-		if kills >= 12 {
-			left.Store(1 << 30)
-		}
-		require.NoError(t, cmd.Start())
-		process.Store(cmd.Process)
-		err := cmd.Wait()
-		process.Store(nil)
-		if err == nil {
-			break
-		}
-		require.Equal(t, -1, cmd.ProcessState.ExitCode(), "it was killed and did not fail: %v", err)
-		kills++
-	}
-	assert.Positive(t, kills)
-
-	m, err := export.ReadManifest(dir)
-	require.NoError(t, err)
-	require.EqualValues(t, 1501, m.Counts.Messages)
-	whole := w.options(t.TempDir())
-	whole.Until = m.Until
-	run(t, whole)
-	sameFiles(t, whole.Dir, dir)
-	check := w.options(dir)
-	check.Server = web.URL
-	assert.True(t, verify(t, check, 50).OK)
 }
