@@ -4,6 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,6 +209,7 @@ func TestOnlineAndKick(t *testing.T) {
 }
 
 func TestExportCommand(t *testing.T) {
+	t.Parallel() // an export waits until the messages of now are settled
 	_, url := startServer(t)
 	server := with("RTM_SERVER", url, "RTM_DIR", filepath.Join(t.TempDir(), "backup"))
 	pipe(t, server, strings.Repeat("hello\n", 30), "send", "--rest", "--lines", "--as", "Tom", "--with", "Jerry")
@@ -233,16 +238,40 @@ func TestExportCommand(t *testing.T) {
 }
 
 func TestExportInterrupted(t *testing.T) {
+	t.Parallel() // an export waits until the messages of now are settled
 	_, url := startServer(t)
-	server := with("RTM_SERVER", url, "RTM_DIR", t.TempDir())
-	pipe(t, server, strings.Repeat("hello\n", 3), "send", "--rest", "--lines", "--as", "Tom", "--with", "Jerry")
-	p := start(t, server, "export", "--rate", "60") // a request per second
+	target, err := neturl.Parse(url)
+	require.NoError(t, err)
+	// The messages are not answered while the gate is shut.
+	asked, gate := make(chan struct{}, 1), make(chan struct{})
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/rtm/messages") {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer web.Close()
+	server := with("RTM_SERVER", web.URL, "RTM_DIR", t.TempDir())
+	pipe(t, with("RTM_SERVER", url), strings.Repeat("hello\n", 3), "send", "--rest", "--lines", "--as", "Tom", "--with", "Jerry")
+	p := start(t, server, "export")
 	p.err.waitFor(t, "^conversations: 1")
+	<-asked
 	p.interrupt()
 	assert.Equal(t, exitInterrupted, p.exitCode())
 	assert.Contains(t, p.err.String(), "the same command goes on with it")
+	close(gate)
 	p = start(t, server, "export")
 	require.Equal(t, exitOK, p.exitCode(), p.err)
+	assert.NotContains(t, p.err.String(), "conversations: 1", "they are there already")
 	assert.Contains(t, p.out.String(), "3 messages")
 }
 
@@ -261,6 +290,7 @@ func TestServeJSON(t *testing.T) {
 
 // Every way to fail has its exit code.
 func TestExitCodes(t *testing.T) {
+	t.Parallel() // some commands try for a while
 	_, url := startServer(t)
 	server := with("RTM_SERVER", url)
 	nobody := with("RTM_SERVER", "http://127.0.0.1:1")
@@ -284,6 +314,7 @@ func TestExitCodes(t *testing.T) {
 		{"broadcast --service 5a --as GM hello", server, exitRefused, "broadcast: "},
 	} {
 		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
 			p := start(t, test.variables, strings.Fields(test.args)...)
 			require.NoError(t, p.typing.Close())
 			assert.Equal(t, test.code, p.exitCode(), p.err)
@@ -293,9 +324,11 @@ func TestExitCodes(t *testing.T) {
 		})
 	}
 
-	p := start(t, server, "send", "--as", "Tom", "--with", "Jerry") // waits for its input
-	p.interrupt()
-	assert.Equal(t, exitInterrupted, p.exitCode())
+	t.Run("interrupted", func(t *testing.T) {
+		p := start(t, server, "send", "--as", "Tom", "--with", "Jerry") // waits for its input
+		p.interrupt()
+		assert.Equal(t, exitInterrupted, p.exitCode())
+	})
 }
 
 func TestUsageErrorsOfCommands(t *testing.T) {

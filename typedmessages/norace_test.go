@@ -1,0 +1,5 @@
+//go:build !race
+
+package typedmessages
+
+const raceEnabled = false
