@@ -34,7 +34,7 @@ func (s *story) private(ctx context.Context) error {
 		return err
 	}
 	s.told.conversations++
-	if err := s.diary.wait(ctx, entry{"Jerry", eventInvited, "Jerry"}); err != nil {
+	if err := s.begun(ctx, s.conv); err != nil {
 		return err
 	}
 

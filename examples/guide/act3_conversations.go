@@ -25,6 +25,9 @@ func (s *story) conversations(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("create %q: %w", c.name, err)
 		}
+		if err := s.begun(ctx, conv); err != nil {
+			return err
+		}
 		if _, err := conv.Send(ctx, realtime.NewTextMessage(c.text)); err != nil {
 			return fmt.Errorf("send to %q: %w", c.name, err)
 		}

@@ -36,7 +36,7 @@ func (s *story) network(ctx context.Context) error {
 	s.tell("The network is back.")
 	s.tom.phone.restore()
 	if err := s.diary.wait(ctx,
-		entry{"Tom", eventReconnect, ""},
+		entry{"Tom", eventReconnect, "1"},
 		entry{session, eventReconnect, "1"},
 		entry{"Tom", eventMessage, tunnel}, // fetched, because he missed it
 	); err != nil {
@@ -59,12 +59,16 @@ func (s *story) network(ctx context.Context) error {
 	s.tom.rt.Resume()
 	return s.diary.wait(ctx,
 		entry{"Tom", eventOnline, ""},
+		entry{"Tom", eventReconnect, "2"},
 		entry{session, eventReconnect, "2"},
 	)
 }
 
 // watchConnection prints the six events of a connection as they come.
 func (s *story) watchConnection(p *person) {
+	// Handlers of one connection, as those of one client, run one at a time, so
+	// that counting needs no lock.
+	connections, logins := 0, 0
 	p.rt.OnDisconnect(func(_ context.Context, e *realtime.DisconnectEvent) {
 		s.hear(p, eventDisconnect, "", "the server is out of reach")
 	})
@@ -81,13 +85,12 @@ func (s *story) watchConnection(p *person) {
 		s.hear(p, eventRetry, strconv.Itoa(e.Attempt), "attempt %d", e.Attempt)
 	})
 	p.rt.OnReconnect(func(context.Context, *realtime.ReconnectEvent) {
-		s.hear(p, eventReconnect, "", "connected")
+		connections++
+		s.hear(p, eventReconnect, strconv.Itoa(connections), "connected")
 	})
 
 	// A connection is not a session yet: the client says when it is logged in
-	// again. Handlers of one client run one at a time, so the count needs no
-	// lock.
-	logins := 0
+	// again.
 	p.client.OnReconnect(func(context.Context, *realtime.ReconnectEvent) {
 		logins++
 		s.tell("    %s is logged in again.", p.name)

@@ -63,6 +63,9 @@ func (s *story) temporary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.begun(ctx, conv); err != nil {
+		return err
+	}
 	if _, err := conv.Send(ctx, realtime.NewTextMessage(secret)); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/leanrtm/realtime"
 )
@@ -20,7 +19,9 @@ const (
 
 // care is the seventh chapter: what happens to a message after it was sent.
 func (s *story) care(ctx context.Context) error {
-	s.watchMessages()
+	s.watchReceipts(s.tom)
+	s.watchMessages(s.william)
+	s.watchCounts(s.william)
 
 	s.tell("Tom writes to William, mentions him, and wants a receipt.")
 	sent, err := s.conv.Send(ctx, realtime.NewTextMessage(oops), realtime.WithMention("William"), realtime.WithReceipt())
@@ -40,7 +41,7 @@ func (s *story) care(ctx context.Context) error {
 	if err := williams.Read(ctx); err != nil {
 		return err
 	}
-	if err := s.diary.wait(ctx, entry{"Tom", eventRead, ""}); err != nil {
+	if err := s.diary.wait(ctx, entry{"Tom", eventRead, sent.ID}); err != nil {
 		return err
 	}
 	s.tell("    William has %d unread.", williams.UnreadMessagesCount())
@@ -53,7 +54,15 @@ func (s *story) care(ctx context.Context) error {
 		return err
 	}
 
-	s.tell("William goes home; Tom writes once more, and takes it back.")
+	s.tell("He thinks better of it and takes it back.")
+	if _, err := s.conv.Recall(ctx, sent); err != nil {
+		return err
+	}
+	if err := s.diary.wait(ctx, entry{"William", eventGone, sent.ID}); err != nil {
+		return err
+	}
+
+	s.tell("William goes home; Tom writes once more, and takes that back too.")
 	if err := s.william.client.Close(ctx); err != nil {
 		return err
 	}
@@ -68,26 +77,35 @@ func (s *story) care(ctx context.Context) error {
 	s.tell("William comes back.")
 	s.william.client = s.william.rt.NewIMClient("William")
 	s.listen(s.william)
-	s.watchMessages()
+	s.watchCounts(s.william)
 	if err := s.william.client.Open(ctx); err != nil {
 		return fmt.Errorf("%s comes back: %w", s.william.name, err)
 	}
-	return s.diary.wait(ctx, entry{"William", eventCount, "1"})
+	return s.diary.wait(ctx, entry{"William", eventCount, "1 in Tom & Jerry"}, entry{"William", eventCount, "1 in NBA finals"})
 }
 
-// watchMessages writes down what Tom and William hear of their messages.
-func (s *story) watchMessages() {
-	s.tom.client.OnLastReadAtUpdate(func(_ context.Context, e *realtime.LastReadAtUpdateEvent) {
-		s.hear(s.tom, eventRead, "", "%s has read", e.By)
+// watchReceipts writes down what a person hears of how far others have read.
+func (s *story) watchReceipts(p *person) {
+	p.client.OnLastReadAtUpdate(func(_ context.Context, e *realtime.LastReadAtUpdateEvent) {
+		s.hear(p, eventRead, e.MessageID, "%s has read", e.By)
 	})
-	s.william.client.OnMessageUpdate(func(_ context.Context, e *realtime.MessageUpdateEvent) {
-		s.hear(s.william, eventEdit, e.Message.Text(), "%s: %s", e.Message.From, e.Message.Text())
+}
+
+// watchMessages writes down what becomes of the messages that a person has got.
+func (s *story) watchMessages(p *person) {
+	p.client.OnMessageUpdate(func(_ context.Context, e *realtime.MessageUpdateEvent) {
+		s.hear(p, eventEdit, e.Message.Text(), "%s: %s", e.Message.From, e.Message.Text())
 	})
-	s.william.client.OnMessageRecall(func(_ context.Context, e *realtime.MessageRecallEvent) {
-		s.hear(s.william, eventGone, "", "%s has taken a message back", e.Message.From)
+	p.client.OnMessageRecall(func(_ context.Context, e *realtime.MessageRecallEvent) {
+		s.hear(p, eventGone, e.Message.ID, "%s has taken a message back", e.Message.From)
 	})
-	s.william.client.OnUnreadMessagesCountUpdate(func(_ context.Context, e *realtime.UnreadMessagesCountUpdateEvent) {
-		s.hear(s.william, eventCount, strconv.Itoa(e.Count), "%d unread in %q, the last one: %s", e.Count, title(e.Conversation), said(e.LastMessage))
+}
+
+// watchCounts writes down how much a person has to read.
+func (s *story) watchCounts(p *person) {
+	p.client.OnUnreadMessagesCountUpdate(func(_ context.Context, e *realtime.UnreadMessagesCountUpdateEvent) {
+		about := fmt.Sprintf("%d in %s", e.Count, title(e.Conversation))
+		s.hear(p, eventCount, about, "%d unread in %q, the last one: %s", e.Count, title(e.Conversation), said(e.LastMessage))
 	})
 }
 

@@ -42,6 +42,9 @@ func (s *story) picture(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.begun(ctx, conv); err != nil {
+		return err
+	}
 	message := typedmessages.NewImageMessage(typedmessages.NewFile("cheese.png", bytes.NewReader(original)))
 	message.Text = "发自我的小米"
 	message.Attributes = map[string]any{"location": "旧金山"}

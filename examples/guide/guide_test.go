@@ -83,6 +83,7 @@ func TestGuide(t *testing.T) {
 		invited := slices.Index(events, `INVITED into "Tom & Jerry" by Tom`)
 		message := slices.Index(events, "MESSAGE Tom: "+wakeUp)
 		require.GreaterOrEqual(t, invited, 0, "%q", events)
+		require.Contains(t, story.part("Act 1", "Act 2").heard("Tom"), `INVITED into "Tom & Jerry" by Tom`)
 		require.Greater(t, message, invited, "%q", events)
 	})
 
@@ -191,6 +192,7 @@ func TestGuide(t *testing.T) {
 		assert.Contains(t, part.heard("Tom"), eventRead+" William has read")
 		assert.Len(t, part.match(`^    William has 0 unread\.$`), 1)
 		assert.Contains(t, part.heard("William"), eventEdit+" Tom: "+corrected)
+		assert.Contains(t, part.heard("William"), eventGone+" Tom has taken a message back")
 		assert.Contains(t, part.heard("William"), eventCount+` 1 unread in "Tom & Jerry", the last one: (taken back)`)
 		for _, event := range part.heard("William") {
 			assert.NotContains(t, event, regretted)

@@ -53,6 +53,7 @@ func (s *story) listen(p *person) {
 		for _, member := range e.Members {
 			s.hear(p, eventMembersJoined, member, "%s, invited by %s", member, e.InvitedBy)
 		}
+		s.diary.write(entry{p.name, eventMembersJoined, e.Conversation.ID()})
 	})
 	p.client.OnMembersLeft(func(_ context.Context, e *realtime.MembersLeftEvent) {
 		for _, member := range e.Members {
@@ -66,6 +67,16 @@ func (s *story) listen(p *person) {
 		}
 		s.hear(p, eventMessage, text, "%s: %s%s", e.Message.From, text, missed)
 	})
+}
+
+// begun waits until those who are in a new conversation have heard of it, who
+// made it included.
+func (s *story) begun(ctx context.Context, conv *realtime.Conversation) error {
+	wanted := make([]entry, 0, len(conv.Members()))
+	for _, member := range conv.Members() {
+		wanted = append(wanted, entry{member, eventMembersJoined, conv.ID()})
+	}
+	return s.diary.wait(ctx, wanted...)
 }
 
 // title is the name of a conversation as a phone would show it.
