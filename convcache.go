@@ -45,7 +45,7 @@ func newConvCache(c *IMClient) *convCache {
 func (s *clientSync) init(c *IMClient) {
 	s.client, s.seed = c, maphash.MakeSeed()
 	s.acks.send, s.reads.send = s.flushAcks, s.flushReads
-	s.sending = make(map[*sending]struct{})
+	s.sending, s.reading = make(map[*sending]struct{}), make(map[string]point)
 	// Until the server has told its time; as other SDKs do.
 	s.lastPatch = time.Now().UnixMilli()
 	if c.opts.hasPosition {

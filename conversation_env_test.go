@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -117,6 +118,53 @@ func direct(to, cid string, item *pb.LogItem) *pb.GenericCommand {
 			Cid: proto.String(cid), Id: item.MsgId, FromPeerId: item.From, Timestamp: item.Timestamp,
 			Msg: item.Data, ConvType: proto.Int32(wire.KindNormal),
 		},
+	}
+}
+
+// tellUnread makes logins tell how much is unread: all that others have said
+// from now on, or since the client was invited.
+func (s *stage) tellUnread() {
+	since := time.Now().UnixMilli()
+	s.On(pb.CommandType_session, pb.OpType_open, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		opened := s.Usual(sock, cmd)
+		sock.Send(opened)
+		unread := &pb.UnreadCommand{NotifTime: opened.ServerTs}
+		for _, cid := range slices.Sorted(maps.Keys(s.logs)) {
+			if tuple := s.unreadTuple(cid, opened.GetPeerId(), since); tuple.GetUnread() > 0 {
+				unread.Convs = append(unread.Convs, tuple)
+			}
+		}
+		if len(unread.Convs) > 0 {
+			sock.Send(&pb.GenericCommand{Cmd: pb.CommandType_unread.Enum(), PeerId: opened.PeerId, UnreadMessage: unread})
+		}
+		return nil
+	})
+}
+
+// unreadTuple counts in one conversation, with mu held.
+func (s *stage) unreadTuple(cid, client string, since int64) *pb.UnreadTuple {
+	conv, log := s.convs[cid], s.logs[cid]
+	members, _ := conv["m"].([]string)
+	member := slices.Contains(members, client) || conv["joined"] == true
+	for _, note := range s.notes {
+		if note["cid"] == cid {
+			since, member = note["serverTs"].(int64), note["op"] == "joined"
+		}
+	}
+	if ttl, temporary := conv["ttl"].(int); !member || temporary && time.Since(epoch) > time.Duration(ttl)*time.Second {
+		return nil
+	}
+	n, last := int32(0), log[len(log)-1]
+	for _, item := range log {
+		if item.GetFrom() != client && item.GetTimestamp() >= since {
+			n++
+		}
+	}
+	return &pb.UnreadTuple{
+		Cid: proto.String(cid), Unread: proto.Int32(n),
+		Mid: last.MsgId, Timestamp: last.Timestamp, From: last.From, Data: last.Data,
 	}
 }
 

@@ -93,6 +93,7 @@ type MembersJoinedEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	InvitedBy    string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // MembersLeftEvent is delivered when members have left a conversation of this
@@ -101,6 +102,7 @@ type MembersLeftEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	KickedBy     string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // BlockedEvent is delivered when this client was put on the block list of a
@@ -108,6 +110,7 @@ type MembersLeftEvent struct {
 type BlockedEvent struct {
 	Conversation *Conversation
 	BlockedBy    string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // UnblockedEvent is delivered when this client was taken off the block list of
@@ -115,6 +118,7 @@ type BlockedEvent struct {
 type UnblockedEvent struct {
 	Conversation *Conversation
 	UnblockedBy  string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // MutedEvent is delivered when this client may no longer speak in a
@@ -122,12 +126,14 @@ type UnblockedEvent struct {
 type MutedEvent struct {
 	Conversation *Conversation
 	MutedBy      string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // UnmutedEvent is delivered when this client may speak in a conversation again.
 type UnmutedEvent struct {
 	Conversation *Conversation
 	UnmutedBy    string // client id; "": the app
+	Recovered    bool   // it happened while away
 }
 
 // MembersBlockedEvent is delivered when members were put on the block list of a
@@ -136,6 +142,7 @@ type MembersBlockedEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	BlockedBy    string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // MembersUnblockedEvent is delivered when members were taken off the block list
@@ -144,6 +151,7 @@ type MembersUnblockedEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	UnblockedBy  string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // MembersMutedEvent is delivered when members may no longer speak in a
@@ -152,6 +160,7 @@ type MembersMutedEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	MutedBy      string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // MembersUnmutedEvent is delivered when members may speak in a conversation
@@ -160,6 +169,7 @@ type MembersUnmutedEvent struct {
 	Conversation *Conversation
 	Members      []string // client ids
 	UnmutedBy    string   // client id; "": the app
+	Recovered    bool     // it happened while away
 }
 
 // MemberInfoUpdatedEvent is delivered when the role of a member has changed.
@@ -167,6 +177,7 @@ type MemberInfoUpdatedEvent struct {
 	Conversation *Conversation
 	MemberInfo   MemberInfo // as it is now
 	UpdatedBy    string     // client id; "": the app
+	Recovered    bool       // it happened while away
 }
 
 // InfoUpdatedEvent is delivered when attributes of a conversation were changed
@@ -175,6 +186,7 @@ type InfoUpdatedEvent struct {
 	Conversation *Conversation
 	Attributes   map[string]any // what was changed; dotted keys as they were given
 	UpdatedBy    string         // client id; "": the app
+	Recovered    bool           // it happened while away
 }
 
 // LastDeliveredAtUpdateEvent is delivered when the other member of a

@@ -34,9 +34,18 @@ func later(p, q point) point {
 // message from another device would be.
 type Position struct {
 	base   int64            // everything up to here has been handled, in all conversations but
-	convs  map[string]point // these, which stand elsewhere; never changed
+	convs  map[string]place // these, which stand elsewhere; never changed
 	edits  int64            // up to here edits have been handled
 	notifs int64            // up to here reliable notifications have been handled
+	events int64            // up to here the others have been
+}
+
+// place is how far the messages of one conversation have been handled.
+type place struct {
+	point
+	left     int64  // when the client was removed from it, with messages missing; 0: it was not
+	outside  []span // times after point in which it was no member; never changed
+	unlisted bool
 }
 
 // Position returns how far messages have been handled. It does not block.
@@ -49,14 +58,24 @@ func (c *IMClient) Position() Position {
 	if idle { // then nothing that came before an answer waits
 		newest = max(newest, s.ownNewest)
 	}
-	p := Position{base: s.safeBase(newest), edits: s.editsHandled, notifs: s.notifsHandled}
+	p := Position{base: s.safeBase(newest), edits: s.editsHandled, notifs: s.notifsHandled, events: s.eventsHandled}
 	for cid, m := range s.marks {
-		if m.pending > 0 || m.gap || m.handled.at > p.base {
-			if p.convs == nil {
-				p.convs = make(map[string]point)
+		at := place{point: m.handled, outside: slices.Clone(m.outside), unlisted: m.unlisted}
+		switch {
+		case m.hole:
+			if at.left = m.leftAt; m.pending == 0 {
+				at.point = later(m.received, m.handled)
 			}
-			p.convs[cid] = m.handled
+		case m.pending > 0 || m.gap || m.handled.at > p.base:
+		case m.unlisted || temporaryID(cid):
+			at.at, at.id = p.base, ""
+		default:
+			continue
 		}
+		if p.convs == nil {
+			p.convs = make(map[string]place)
+		}
+		p.convs[cid] = at
 	}
 	return p
 }
@@ -72,10 +91,13 @@ func (s *clientSync) resume(p Position) {
 	s.base, s.newest = p.base, p.base
 	s.lastPatch, s.editsHandled = p.edits, p.edits
 	s.lastNotif, s.notifsHandled = p.notifs, p.notifs
+	s.lastEvent, s.eventsHandled = p.events, p.events
 	for cid, at := range p.convs {
 		m := s.mark(cid)
-		m.received, m.handled = at, at
-		m.gap = at.at < p.base // then the base does not hold for it
+		m.received, m.handled = at.point, at.point
+		m.unlisted = at.unlisted
+		m.leftAt, m.hole, m.outside = at.left, at.left != 0, slices.Clone(at.outside)
+		m.gap = at.at < p.base && !m.hole // then the base does not hold for it
 	}
 }
 
@@ -92,7 +114,7 @@ func (p Position) MarshalText() ([]byte, error) {
 		return []byte{}, nil
 	}
 	out := []byte{positionVersion}
-	for _, at := range [...]int64{p.base, p.edits, p.notifs} {
+	for _, at := range [...]int64{p.base, p.edits, p.notifs, p.events} {
 		out = binary.AppendVarint(out, at)
 	}
 	out = binary.AppendUvarint(out, uint64(len(p.convs)))
@@ -101,8 +123,22 @@ func (p Position) MarshalText() ([]byte, error) {
 		out = appendText(out, cid)
 		out = binary.AppendVarint(out, at.at-p.base)
 		out = appendText(out, at.id)
+		out = append(out, flag(at.unlisted))
+		out = binary.AppendVarint(out, at.left)
+		out = binary.AppendUvarint(out, uint64(len(at.outside)))
+		for _, s := range at.outside {
+			out = binary.AppendVarint(out, s.from-p.base)
+			out = binary.AppendVarint(out, s.to-p.base)
+		}
 	}
 	return base64.RawURLEncoding.AppendEncode(nil, out), nil
+}
+
+func flag(on bool) byte {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func appendText(b []byte, s string) []byte {
@@ -124,12 +160,15 @@ func (p *Position) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%w of a version that is known here", errPosition)
 	}
 	var out Position
-	out.base, out.edits, out.notifs = r.varint(), r.varint(), r.varint()
+	out.base, out.edits, out.notifs, out.events = r.varint(), r.varint(), r.varint(), r.varint()
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		cid := r.text()
-		at := point{at: out.base + r.varint(), id: r.text()}
+		at := place{point: point{at: out.base + r.varint(), id: r.text()}, unlisted: r.byte() != 0, left: r.varint()}
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			at.outside = append(at.outside, span{out.base + r.varint(), out.base + r.varint()})
+		}
 		if out.convs == nil {
-			out.convs = make(map[string]point)
+			out.convs = make(map[string]place)
 		}
 		out.convs[cid] = at
 	}

@@ -7,25 +7,25 @@ import (
 
 // arrived notes a message that the server pushed, and reports whether it is to
 // be delivered: it is not if it was before, or if recovery, which was cut off,
-// will bring it in its order.
-func (s *clientSync) arrived(cid string, at point, transient bool) bool {
+// will bring it in its order. uncounted: it was delivered and not counted.
+func (s *clientSync) arrived(cid string, at point, transient bool) (news, uncounted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest = max(s.newest, at.at)
 	if transient {
-		return at.id == "" || s.seen.add(s.hash(at.id))
+		return at.id == "" || s.seen.add(s.hash(at.id)), false
 	}
 	m := s.mark(cid)
 	switch {
 	case s.unfinished || m.gap:
-		return false
+		return false, false
 	case !m.fetched.before(at):
-		return false
+		return false, s.repeated(m, at)
 	case at.id != "" && !s.seen.add(s.hash(at.id)):
-		return false
+		return false, s.repeated(m, at)
 	}
 	m.arrive(at, s.base)
-	return true
+	return true, false
 }
 
 // arrive notes a stored message that is about to be delivered. Up to base
@@ -49,6 +49,9 @@ func (s *clientSync) handled(cid string, at point) {
 	if m.handled.before(at) {
 		m.handled = at
 	}
+	if m.outside != nil && m.pending == 0 && !m.hole && !m.gap && !s.unfinished {
+		m.endOutside()
+	}
 }
 
 // missed reports whether something happened before the session was opened.
@@ -70,21 +73,29 @@ func (s *clientSync) unreadTold(at int64) {
 	s.tuplesDue = false
 }
 
-// notified notes a reliable notification, and reports whether it is news: it
-// may be pushed and fetched both.
-func (s *clientSync) notified(cid, op string, at int64) bool {
+// notified notes a notification, and reports whether it is news: it may be
+// pushed and fetched both.
+func (s *clientSync) notified(cid, op string, at int64, permanent bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastNotif = max(s.lastNotif, at)
+	if permanent {
+		s.lastNotif = max(s.lastNotif, at)
+	} else {
+		s.lastEvent = max(s.lastEvent, at)
+	}
 	return at == 0 || s.seen.add(s.hash(cid+"\x00"+op+"\x00"+strconv.FormatInt(at, 10)))
 }
 
 // notifHandled and editHandled note that the listeners are through with a
 // notification, an edit.
-func (s *clientSync) notifHandled(at int64) {
+func (s *clientSync) notifHandled(at int64, permanent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notifsHandled = max(s.notifsHandled, at)
+	if permanent {
+		s.notifsHandled = max(s.notifsHandled, at)
+	} else {
+		s.eventsHandled = max(s.eventsHandled, at)
+	}
 }
 
 func (s *clientSync) editHandled(at int64) {

@@ -30,7 +30,7 @@ func TestMarksAreSwept(t *testing.T) {
 	for i := range n {
 		at := point{int64(1000 + 100*i), fmt.Sprint("m", i)}
 		cid := fmt.Sprint("c", i)
-		require.True(t, s.arrived(cid, at, false))
+		require.True(t, isNews(s, cid, at, false))
 		switch i {
 		case 5: // unread
 			s.handled(cid, at)
@@ -71,15 +71,15 @@ func TestIDWindow(t *testing.T) {
 func TestFetchedIsNotDeliveredAgain(t *testing.T) {
 	s := newSync(t)
 	at := point{2000, "m0"}
-	s.recovered("a", at)
+	s.recovered("a", at, time.Time{})
 	for i := range 2 * windowSize {
 		s.arrived("b", point{int64(3000 + i), fmt.Sprint("x", i)}, false)
 	}
 	require.False(t, s.seen.has(s.hash("m0")))
-	require.False(t, s.arrived("a", at, false))
-	require.False(t, s.arrived("a", point{1999, "other"}, false))
-	require.True(t, s.arrived("a", point{1999, "typing"}, true), "what is not stored was not fetched")
-	require.True(t, s.arrived("a", point{2000, "m1"}, false))
+	require.False(t, isNews(s, "a", at, false))
+	require.False(t, isNews(s, "a", point{1999, "other"}, false))
+	require.True(t, isNews(s, "a", point{1999, "typing"}, true), "what is not stored was not fetched")
+	require.True(t, isNews(s, "a", point{2000, "m1"}, false))
 }
 
 func TestReceiptsAreBounded(t *testing.T) {
@@ -210,4 +210,10 @@ func TestInParallel(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, none)
 	})
+}
+
+// isNews tells whether a message that is pushed would be delivered.
+func isNews(s *clientSync, cid string, at point, transient bool) bool {
+	news, _ := s.arrived(cid, at, transient)
+	return news
 }

@@ -15,6 +15,9 @@ func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
 	if at == 0 { // a server without a clock
 		at = now
 	}
+	s.unsettle()
+	s.readAgain()
+	s.openedAt = at
 	// A server that has edits to tell answers with a time from before them, as a
 	// cursor. What its clock shows can be no less than ours plus what it was ahead
 	// of ours before.
@@ -25,6 +28,7 @@ func (s *clientSync) sessionOpened(first bool, at int64) (away bool) {
 	if first && !s.resumed {
 		s.lastPatch, s.editsHandled = at, at
 		s.lastNotif, s.notifsHandled = at, at
+		s.lastEvent, s.eventsHandled = at, at
 		s.base, s.newest = at-1, at-1 // more may come in the same millisecond
 		s.missedFrom = s.base
 		return false
@@ -59,11 +63,21 @@ func (s *clientSync) recoveredUpTo(at int64) {
 	s.base = s.safeBase(s.newest)
 }
 
+// cutOff reports whether recovery did not come to an end. What its session still
+// pushed counts for nothing then: counts that include what is yet to be
+// recovered would count that twice.
+func (s *clientSync) cutOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unfinished
+}
+
 // endGaps notes that no recovery is cut off any more, with mu held.
 func (s *clientSync) endGaps() {
 	s.unfinished = false
 	for _, m := range s.marks {
 		m.gap = false
+		m.endHole()
 	}
 }
 
@@ -73,7 +87,7 @@ func (s *clientSync) since() int64 {
 	defer s.mu.Unlock()
 	since := s.missedFrom
 	for _, m := range s.marks {
-		if m.gap {
+		if m.gap || m.hole {
 			since = min(since, m.received.at)
 		}
 	}
@@ -81,30 +95,34 @@ func (s *clientSync) since() int64 {
 }
 
 // resumePoint is where the history of a conversation is to be fetched from.
-func (s *clientSync) resumePoint(cid string) point {
+// member is false if the client was removed from it.
+func (s *clientSync) resumePoint(cid string) (from point, member bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	base := point{at: s.missedFrom}
-	switch m := s.marks[cid]; {
+	from = point{at: s.missedFrom}
+	m := s.marks[cid]
+	switch {
 	case m == nil:
-		return base
-	case m.gap:
-		return m.received
+		return from, true
+	case m.gap || m.hole:
+		from = m.received
 	default:
-		return later(m.received, base)
+		from = later(m.received, from)
 	}
+	return from, m.leftAt == 0
 }
 
-// unlisted are the conversations that may have news and that no query finds by
-// their members: the chat room, and temporary ones.
+// unlisted are the conversations that may have news and that no query finds: the
+// chat room, temporary ones, and services, which may say something to one client
+// alone.
 func (s *clientSync) unlisted() []string {
 	s.mu.Lock()
 	var ids []string
 	if s.room != "" {
 		ids = append(ids, s.room)
 	}
-	for id := range s.marks {
-		if temporaryID(id) {
+	for id, m := range s.marks {
+		if m.unlisted || temporaryID(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -115,6 +133,13 @@ func (s *clientSync) unlisted() []string {
 		}
 	}
 	return ids
+}
+
+// noteUnlisted notes that a conversation is one of those.
+func (s *clientSync) noteUnlisted(cid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mark(cid).unlisted = true
 }
 
 // enterRoom notes the chat room that the client is in, since at; 0: just now.
@@ -139,23 +164,15 @@ func (s *clientSync) leaveRoom(id string) {
 	}
 }
 
-// joined notes that the client became a member at that time: what was said
-// before is not missed.
-func (s *clientSync) joined(cid string, at int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.mark(cid)
-	// The millisecond of joining counts as after it, as it does for the server's
-	// unread counts: a message may be as quick as that.
-	m.received = later(m.received, point{at: at - 1})
-}
-
 // isNews reports whether a message of the history is to be delivered. What is
 // not has been already, or is the client's own.
-func (s *clientSync) isNews(at point) bool {
+func (s *clientSync) isNews(cid string, at point) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.hash(at.id)
+	if m := s.marks[cid]; m != nil && m.wasOutside(at.at) {
+		return false
+	}
 	return !s.seen.has(id) && !s.sent.has(id)
 }
 
@@ -171,11 +188,15 @@ func (p payload) equal(q payload) bool {
 	return p.binary == q.binary && p.text == q.text && bytes.Equal(p.data, q.data)
 }
 
-// recovered notes a message of the history that is about to be delivered.
-func (s *clientSync) recovered(cid string, at point) {
+// recovered notes a message of the history that is about to be delivered. If it
+// was edited, that is told with it.
+func (s *clientSync) recovered(cid string, at point, edited time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen.add(s.hash(at.id))
+	if !edited.IsZero() {
+		s.sent.add(s.patchHash(at.id, edited.UnixMilli()))
+	}
 	m := s.mark(cid)
 	m.fetched = later(m.fetched, at)
 	m.arrive(at, s.base)
@@ -185,7 +206,7 @@ func (s *clientSync) recovered(cid string, at point) {
 // unread count, is one that recovery should have found but has not, and from
 // where on to look for it.
 func (s *clientSync) untold(m *Message) (from point, untold bool) {
-	from = s.resumePoint(m.ConversationID)
+	from, _ = s.resumePoint(m.ConversationID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.tuplesDue || m.Timestamp.UnixMilli() <= s.missedFrom || s.sent.has(s.hash(m.ID)) {

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // clientSync is what a client knows about how far it is in step with the
@@ -53,12 +54,19 @@ type clientSync struct {
 
 	lastPatch, editsHandled  int64 // newest edit seen, and handled
 	lastNotif, notifsHandled int64 // newest reliable notification seen, and handled
+	lastEvent, eventsHandled int64 // newest other notification seen, and handled
 	lastUnreadNotif          int64
-	opened                   int64 // server time when the session was last opened
-	ahead                    int64 // of the server's clock: what it shows more than ours, at least
+	hadCursor                bool        // the session was opened with it
+	tuples                   int         // unread counts told since then
+	settled                  bool        // what recovery counts is not counted twice any more
+	settling                 *time.Timer // until then
+	openedAt                 int64       // what is from before was said before the session was opened
+	opened                   int64       // server time when the session was last opened
+	ahead                    int64       // of the server's clock: what it shows more than ours, at least
 
 	ackable  map[string]span  // received and not yet acknowledged, by conversation
 	readable map[string]point // read and not yet told, by conversation
+	reading  map[string]point // told and not yet known to have arrived
 	receipts receiptBook
 	room     string // chat room the client is in
 
@@ -77,8 +85,17 @@ type convMark struct {
 	fetched  point // all of the history up to here has been fetched
 	gap      bool  // fetching what was missed was cut off at received
 
+	unlisted bool // no query tells of all that is new: a service conversation, or a temporary one
+
+	// Membership; see position_member.go.
+	leftAt   int64  // when the client was removed; 0: it is a member, as far as is known
+	joinedAt int64  // when it became a member, if that is known
+	hole     bool   // it was away when it was removed, and has nothing from after received
+	outside  []span // between a removal and a return, since received
+
 	unread    int
 	mentioned bool
+	recounted []recount // what recovery has counted and the server may count too
 
 	last    point // newest message known, received or not
 	lastOwn bool  // it is the client's own
@@ -86,7 +103,7 @@ type convMark struct {
 
 // idle reports whether nothing is lost if the mark is forgotten.
 func (m *convMark) idle(base int64) bool {
-	return m.unread == 0 && m.pending == 0 && !m.gap && m.received.at <= base && m.fetched.at <= base
+	return m.unread == 0 && m.recounted == nil && m.pending == 0 && !m.gap && !m.unlisted && m.leftAt == 0 && m.received.at <= base && m.fetched.at <= base
 }
 
 // reorder is by how much the server may deliver messages of different
@@ -143,7 +160,8 @@ func (s *clientSync) openFields(first bool) (lastUnreadNotif, lastPatch *int64) 
 	// No send can succeed between the loss of a session and the next one: what
 	// was acknowledged up to now belongs to what is lost.
 	s.ownBefore = s.ownNewest
-	if s.lastUnreadNotif != 0 && !first {
+	s.hadCursor, s.tuples = s.lastUnreadNotif != 0 && !first, 0
+	if s.hadCursor {
 		at := s.lastUnreadNotif
 		lastUnreadNotif = &at
 	}

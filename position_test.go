@@ -205,8 +205,8 @@ func TestPositionText(t *testing.T) {
 }
 
 func FuzzPosition(f *testing.F) {
-	f.Add([]byte("AQICAgA"))
-	f.Add([]byte("AQICAgEBYQQBYg"))
+	f.Add([]byte("AQICAgIA"))
+	f.Add([]byte("AQICAgIBAWEEAWIBBgEECA"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var p realtime.Position
 		if p.UnmarshalText(text) != nil {

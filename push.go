@@ -21,14 +21,21 @@ func (c *IMClient) handlePush(ctx context.Context, cmd *pb.GenericCommand) {
 	case pb.CommandType_direct:
 		c.pushedMessage(ctx, cmd.GetDirectMessage())
 	case pb.CommandType_conv:
-		permanent := cmd.GetNotificationType() == wire.NotificationPermanent
-		c.pushedChange(ctx, change{op: cmd.GetOp(), m: cmd.GetConvMessage(), at: cmd.GetServerTs(), permanent: permanent})
+		c.pushedChange(ctx, change{
+			op: cmd.GetOp(), m: cmd.GetConvMessage(), at: cmd.GetServerTs(),
+			kept:      cmd.GetNotificationType() != 0,
+			permanent: cmd.GetNotificationType() == wire.NotificationPermanent,
+		})
 	case pb.CommandType_rcp:
 		c.pushedReceipt(ctx, cmd.GetRcpMessage())
 	case pb.CommandType_unread:
-		c.pushedUnread(ctx, cmd.GetUnreadMessage())
+		if !c.sync.cutOff() { // else the next session is told again
+			c.pushedUnread(ctx, cmd.GetUnreadMessage())
+		}
 	case pb.CommandType_patch:
-		c.pushedPatches(ctx, cmd.GetPatchMessage())
+		if !c.sync.cutOff() {
+			c.pushedPatches(ctx, cmd.GetPatchMessage())
+		}
 	}
 }
 
@@ -66,11 +73,20 @@ func (c *IMClient) pushedMessage(ctx context.Context, m *pb.DirectCommand) {
 	if cid == "" {
 		return
 	}
-	if !c.sync.arrived(cid, at, m.GetTransient()) {
+	news, uncounted := c.sync.arrived(cid, at, m.GetTransient())
+	if !news {
 		c.counters.known.Add(1)
+	}
+	if !news && !uncounted {
 		return
 	}
 	conv := c.conversationOf(ctx, cid, Kind(m.GetConvType()))
+	if !news {
+		var mentions Message
+		mentions.setMentions(m.GetMentionPids(), m.GetMentionAll(), c.ID())
+		c.sync.countUnread(conv, mentions.Mentioned)
+		return
+	}
 	d := &delivered{client: c, at: at, stored: !m.GetTransient()}
 	d.message = Message{
 		ID:             at.id,
@@ -117,8 +133,16 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		conv.state.sawMessage(m)
 		conv.mu.Unlock()
 		c.sync.lastSeen(m.ConversationID, d.at, m.From == c.ID())
-		if counted && m.From != c.ID() && kind != KindChatRoom {
-			c.sync.countUnread(conv, m.Mentioned)
+		if kind == KindService {
+			c.sync.noteUnlisted(m.ConversationID)
+		}
+		if m.From != c.ID() && kind != KindChatRoom && c.sync.countsAsUnread(conv.id, d.at.at) {
+			if d.event.Recovered {
+				c.sync.counted(m, d.at)
+			}
+			if counted {
+				c.sync.countUnread(conv, m.Mentioned)
+			}
 		}
 	}
 	c.counters.received.Add(1)
@@ -241,15 +265,21 @@ func (c *IMClient) pushedUnread(ctx context.Context, u *pb.UnreadCommand) {
 			continue
 		}
 		conv := c.conversationOf(ctx, tuple.GetCid(), Kind(tuple.GetConvType()))
+		var last point
 		if tuple.Mid != nil {
 			m := c.unreadMessage(tuple)
+			last = m.point()
 			conv.mu.Lock()
 			conv.state.sawMessage(m)
 			conv.mu.Unlock()
 			c.sync.lastSeen(conv.id, m.point(), m.From == c.ID())
-			c.recoverTold(ctx, conv, m)
+			if !c.recoverTold(ctx, conv, m) {
+				return // the next session is told again
+			}
 		}
-		c.sync.setUnread(conv, int(tuple.GetUnread()), tuple.GetMentioned())
+		more, mentioned := c.sync.told(conv.id, last)
+		n := c.sync.readTold(conv.id, int(tuple.GetUnread()), last)
+		c.sync.setUnread(conv, n+more, n > 0 && tuple.GetMentioned() || mentioned)
 	}
 	c.sync.unreadTold(u.GetNotifTime())
 }

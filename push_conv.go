@@ -14,7 +14,8 @@ type change struct {
 	op        pb.OpType
 	m         *pb.ConvCommand
 	at        int64 // server time; 0: not told
-	permanent bool  // the server also keeps it for who is away
+	kept      bool  // the server also keeps it for who is away,
+	permanent bool  // for as long as need be
 	fetched   bool  // it comes from what the server has kept
 }
 
@@ -24,14 +25,21 @@ func (c *IMClient) pushedChange(ctx context.Context, ch change) {
 	if m.GetCid() == "" || !conversationChange(op) {
 		return
 	}
-	if ch.permanent && !c.sync.notified(m.GetCid(), op.String(), ch.at) {
+	kept := ch.kept || ch.fetched
+	if kept && !c.sync.notified(m.GetCid(), op.String(), ch.at, ch.permanent) {
 		return
 	}
-	missed := ch.fetched || ch.permanent && c.sync.missed(ch.at)
-	through := func(handled bool) {
-		if handled && ch.permanent {
-			c.sync.notifHandled(ch.at)
+	missed := ch.fetched || kept && c.sync.missed(ch.at)
+	var through func(handled bool)
+	if kept {
+		through = func(handled bool) {
+			if handled {
+				c.sync.notifHandled(ch.at, ch.permanent)
+			}
 		}
+	}
+	if op == pb.OpType_joined && !ch.fetched && c.sync.isOut(m.GetCid()) {
+		c.forgetState(m.GetCid())
 	}
 	conv := c.conversationOf(ctx, m.GetCid(), 0)
 	by, at := m.GetInitBy(), changeTime(m)
@@ -39,37 +47,42 @@ func (c *IMClient) pushedChange(ctx context.Context, ch change) {
 	switch op {
 	case pb.OpType_joined:
 		conv.update(func(s *convState) { s.joined([]string{c.ID()}, at) })
-		c.sync.joined(conv.id, max(ch.at, millis(at)))
+		hole := c.sync.joined(conv.id, max(ch.at, millis(at)))
 		c.emitThen(&InvitedEvent{Conversation: conv, InvitedBy: by, Recovered: missed}, through)
+		if hole && !ch.fetched && !c.sync.cutOff() { // else recovery does it
+			c.fillHole(ctx, conv)
+		}
 	case pb.OpType_left:
 		conv.update(func(s *convState) { s.left([]string{c.ID()}, at) })
+		c.sync.left(conv.id, max(ch.at, millis(at), 1), missed)
+		c.sync.setUnread(conv, 0, false)
 		c.emitThen(&KickedEvent{Conversation: conv, KickedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_joined:
 		conv.update(func(s *convState) { s.joined(members, at) })
-		c.emit(&MembersJoinedEvent{Conversation: conv, Members: members, InvitedBy: by})
+		c.emitThen(&MembersJoinedEvent{Conversation: conv, Members: members, InvitedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_left:
 		conv.update(func(s *convState) { s.left(members, at) })
-		c.emit(&MembersLeftEvent{Conversation: conv, Members: members, KickedBy: by})
+		c.emitThen(&MembersLeftEvent{Conversation: conv, Members: members, KickedBy: by, Recovered: missed}, through)
 	case pb.OpType_blocked:
-		c.emit(&BlockedEvent{Conversation: conv, BlockedBy: by})
+		c.emitThen(&BlockedEvent{Conversation: conv, BlockedBy: by, Recovered: missed}, through)
 	case pb.OpType_unblocked:
-		c.emit(&UnblockedEvent{Conversation: conv, UnblockedBy: by})
+		c.emitThen(&UnblockedEvent{Conversation: conv, UnblockedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_blocked:
-		c.emit(&MembersBlockedEvent{Conversation: conv, Members: members, BlockedBy: by})
+		c.emitThen(&MembersBlockedEvent{Conversation: conv, Members: members, BlockedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_unblocked:
-		c.emit(&MembersUnblockedEvent{Conversation: conv, Members: members, UnblockedBy: by})
+		c.emitThen(&MembersUnblockedEvent{Conversation: conv, Members: members, UnblockedBy: by, Recovered: missed}, through)
 	case pb.OpType_shutuped:
-		c.emit(&MutedEvent{Conversation: conv, MutedBy: by})
+		c.emitThen(&MutedEvent{Conversation: conv, MutedBy: by, Recovered: missed}, through)
 	case pb.OpType_unshutuped:
-		c.emit(&UnmutedEvent{Conversation: conv, UnmutedBy: by})
+		c.emitThen(&UnmutedEvent{Conversation: conv, UnmutedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_shutuped:
-		c.emit(&MembersMutedEvent{Conversation: conv, Members: members, MutedBy: by})
+		c.emitThen(&MembersMutedEvent{Conversation: conv, Members: members, MutedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_unshutuped:
-		c.emit(&MembersUnmutedEvent{Conversation: conv, Members: members, UnmutedBy: by})
+		c.emitThen(&MembersUnmutedEvent{Conversation: conv, Members: members, UnmutedBy: by, Recovered: missed}, through)
 	case pb.OpType_member_info_changed:
-		c.roleChanged(conv, m.GetInfo(), by)
+		c.roleChanged(conv, m.GetInfo(), by, missed, through)
 	case pb.OpType_updated:
-		c.attributesChanged(conv, m, at)
+		c.attributesChanged(conv, m, at, missed, through)
 	}
 }
 
@@ -104,7 +117,7 @@ func changeTime(m *pb.ConvCommand) time.Time {
 
 // roleChanged handles a new role. One that is not told is only of interest if
 // the roles are known.
-func (c *IMClient) roleChanged(conv *Conversation, info *pb.ConvMemberInfo, by string) {
+func (c *IMClient) roleChanged(conv *Conversation, info *pb.ConvMemberInfo, by string, missed bool, through func(bool)) {
 	if info.GetPid() == "" {
 		return
 	}
@@ -120,15 +133,16 @@ func (c *IMClient) roleChanged(conv *Conversation, info *pb.ConvMemberInfo, by s
 		conv.state.setRole(info.GetPid(), role)
 	}
 	conv.mu.Unlock()
-	c.emit(&MemberInfoUpdatedEvent{
+	c.emitThen(&MemberInfoUpdatedEvent{
 		Conversation: conv,
 		MemberInfo:   MemberInfo{ConversationID: conv.id, MemberID: info.GetPid(), Role: role},
 		UpdatedBy:    by,
-	})
+		Recovered:    missed,
+	}, through)
 }
 
 // attributesChanged handles new attributes.
-func (c *IMClient) attributesChanged(conv *Conversation, m *pb.ConvCommand, at time.Time) {
+func (c *IMClient) attributesChanged(conv *Conversation, m *pb.ConvCommand, at time.Time, missed bool, through func(bool)) {
 	changes := objectOf(m.GetAttr())
 	told := make(map[string]any, len(changes))
 	for key, raw := range changes {
@@ -137,7 +151,7 @@ func (c *IMClient) attributesChanged(conv *Conversation, m *pb.ConvCommand, at t
 	conv.update(func(s *convState) {
 		s.changed(resultOf(m, changes), at)
 	})
-	c.emit(&InfoUpdatedEvent{Conversation: conv, Attributes: told, UpdatedBy: m.GetInitBy()})
+	c.emitThen(&InfoUpdatedEvent{Conversation: conv, Attributes: told, UpdatedBy: m.GetInitBy(), Recovered: missed}, through)
 }
 
 // resultOf is what changes have led to: what the server says, else the changes

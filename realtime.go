@@ -14,7 +14,6 @@ import (
 
 	"github.com/leanrtm/realtime/internal/event"
 	"github.com/leanrtm/realtime/internal/link"
-	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/router"
 )
 
@@ -42,16 +41,16 @@ type Realtime struct {
 	// mu is held for moments only, never while calling out. It comes before
 	// IMClient.mu, and nothing is locked under that.
 	mu       sync.RWMutex
-	closed   error                           // not nil: no more clients, and why
-	failed   bool                            // the last link was refused for good
-	link     *link.Link                      // of the attached clients; nil: there are none
-	links    map[*link.Link]struct{}         // those not fully closed yet
-	attached []*IMClient                     // users of link, oldest first
-	byID     map[string]*IMClient            // attached clients with an id
-	clients  map[*IMClient]struct{}          // all that have not ended with everything they run
-	ended    ClientStats                     // counters of clients that are not among those
-	nameless int                             // attached clients whose id the server is choosing
-	strays   map[string][]*pb.GenericCommand // pushes for ids that nameless clients may turn out to have
+	closed   error                   // not nil: no more clients, and why
+	failed   bool                    // the last link was refused for good
+	link     *link.Link              // of the attached clients; nil: there are none
+	links    map[*link.Link]struct{} // those not fully closed yet
+	attached []*IMClient             // users of link, oldest first
+	byID     map[string]*IMClient    // attached clients with an id
+	clients  map[*IMClient]struct{}  // all that have not ended with everything they run
+	ended    ClientStats             // counters of clients that are not among those
+	nameless int                     // attached clients whose id the server is choosing
+	strays   map[string][]job        // pushes for ids that nameless clients may turn out to have
 }
 
 // New returns a Realtime after checking o. It does no I/O. All mistakes are
@@ -309,8 +308,8 @@ func (rt *Realtime) named(c *IMClient, id string) bool {
 	c.peer.Store(&id)
 	overflow := false
 	// Under the lock, so that later pushes come later.
-	for _, cmd := range rt.strays[id] {
-		overflow = !c.work.Push(job{push: cmd}) || overflow
+	for _, j := range rt.strays[id] {
+		overflow = !c.work.Push(j) || overflow
 	}
 	delete(rt.strays, id)
 	rt.unnamed()

@@ -29,7 +29,7 @@ func (rt *Realtime) newLink() *link.Link {
 		},
 		Backoff:        rt.backoff,
 		CommandTimeout: rt.opts.CommandTimeout,
-		OnPush:         func(_ uint64, cmd *pb.GenericCommand) { rt.push(l, cmd) },
+		OnPush:         func(gen uint64, cmd *pb.GenericCommand) { rt.push(l, job{push: cmd, gen: gen}) },
 		OnEvent:        func(e link.Event) { rt.linkChanged(l, e) },
 		Counters:       &rt.counters.link,
 		Logger:         rt.log,
@@ -117,7 +117,8 @@ func eventName(ev Event) string {
 
 // push takes a frame that answers nothing to its client. It runs on the reader
 // of the socket and only enqueues.
-func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
+func (rt *Realtime) push(l *link.Link, j job) {
+	cmd := j.push
 	rt.logCommand(context.Background(), pushed, cmd)
 	rt.counters.pushes.Add(1)
 	if cmd.Service != nil && cmd.GetService() != wire.ServiceIM {
@@ -128,10 +129,10 @@ func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
 			slog.Any("error", errorFromCommand(cmd.GetErrorMessage())))
 		return
 	}
-	c, held := rt.receiver(l, cmd)
+	c, held := rt.receiver(l, j)
 	switch {
 	case c != nil:
-		c.enqueue(job{push: cmd})
+		c.enqueue(j)
 	case held:
 	default:
 		rt.counters.strays.Add(1)
@@ -143,7 +144,8 @@ func (rt *Realtime) push(l *link.Link, cmd *pb.GenericCommand) {
 // receiver finds the client of a push. Without an id that is the oldest one on
 // the connection. While the id of some client is not known yet, a push for an
 // unknown id is held back for it.
-func (rt *Realtime) receiver(l *link.Link, cmd *pb.GenericCommand) (c *IMClient, held bool) {
+func (rt *Realtime) receiver(l *link.Link, j job) (c *IMClient, held bool) {
+	cmd := j.push
 	rt.mu.RLock()
 	if rt.link != l {
 		rt.mu.RUnlock()
@@ -172,14 +174,14 @@ func (rt *Realtime) receiver(l *link.Link, cmd *pb.GenericCommand) (c *IMClient,
 		return c, false
 	}
 	if rt.strays == nil {
-		rt.strays = make(map[string][]*pb.GenericCommand)
+		rt.strays = make(map[string][]job)
 	}
 	// A client that does not even know its id yet has few pushes, and a server
 	// that sends others does not know its own.
 	if len(rt.strays) >= maxStrayIDs || len(rt.strays[id]) >= maxStrays {
 		return nil, false
 	}
-	rt.strays[id] = append(rt.strays[id], cmd)
+	rt.strays[id] = append(rt.strays[id], j)
 	return nil, true
 }
 

@@ -236,9 +236,12 @@ func (s *clientSync) flushReads() {
 		if err != nil {
 			break
 		}
+		s.mu.Lock()
 		for _, tuple := range convs {
+			s.reading[tuple.GetCid()] = due[tuple.GetCid()]
 			delete(due, tuple.GetCid())
 		}
+		s.mu.Unlock()
 	}
 	if len(due) == 0 {
 		return
@@ -249,4 +252,38 @@ func (s *clientSync) flushReads() {
 		due[cid] = upTo
 	}
 	s.readable = due
+}
+
+// readAgain makes due again what was told to a session that is gone and may not
+// have got through, with mu held.
+func (s *clientSync) readAgain() {
+	if len(s.reading) == 0 {
+		return
+	}
+	if s.readable == nil {
+		s.readable = make(map[string]point)
+	}
+	for cid, upTo := range s.reading {
+		if _, newer := s.readable[cid]; !newer {
+			s.readable[cid] = upTo
+		}
+	}
+	clear(s.reading)
+}
+
+// readTold notes that the server has told an unread count, which it does when it
+// has taken over a read point, and returns the count that holds: what is read
+// here and not known there yet is not unread.
+func (s *clientSync) readTold(cid string, n int, last point) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n == 0 || !s.tuplesDue { // else it may be from before
+		delete(s.reading, cid)
+	}
+	for _, told := range [...]map[string]point{s.readable, s.reading} {
+		if upTo, due := told[cid]; due && !upTo.before(point{last.at, upTo.id}) {
+			return 0
+		}
+	}
+	return n
 }

@@ -82,7 +82,7 @@ func (r *receiving) receive(t testing.TB, frames [][]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.rt.push(l, cmd)
+		r.rt.push(l, job{push: cmd, gen: l.Gen()})
 	}
 	<-r.handed
 }

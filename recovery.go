@@ -22,11 +22,14 @@ import (
 //	                        └──────session lost────────┘  (unfinished)
 //
 // It runs on the processing goroutine, so that pushes wait in their queue and
-// newer messages cannot overtake the missed ones. It fetches the reliable
-// notifications, asks which conversations have news since the position that is
-// surely complete (clientSync.base), and reads the history of each from where
-// its own mark stands, several at a time. Workers only fetch; what they bring
-// becomes events on the processing goroutine.
+// newer messages cannot overtake the missed ones. It asks which conversations
+// have news since the position that is surely complete (clientSync.base),
+// fetches the notifications, and reads the history of each conversation from
+// where its own mark stands, several at a time. Workers only fetch; what they
+// bring becomes events on the processing goroutine.
+//
+// The notifications come after the question and before the histories: who had
+// become a member when the question was answered is known then, and since when.
 //
 // So many recovered messages as the handlers have not taken yet may be waiting
 // (recoveryRoom); then recovery waits for them. While it waits it looks at the
@@ -65,23 +68,20 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 	if !away {
 		return
 	}
-	report := new(RecoveredEvent)
-	err := c.syncNotifications(ctx)
 	if c.opts.withoutRecovery {
-		if err != nil {
+		if err := c.syncNotifications(ctx); err != nil {
 			c.log.Warn("notifications that were missed could not be fetched", "error", err)
 		}
 		c.sync.skipMissed(at)
 		return
 	}
+	report := new(RecoveredEvent)
 	if !c.recoverAll(ctx, report) {
 		return
 	}
-	if err != nil {
-		report.Failed = append(report.Failed, RecoveryFailure{Err: err})
-	}
 	c.sync.recoveredUpTo(at)
 	c.emit(report)
+	c.sync.settleLater()
 }
 
 // missed is a conversation whose history is to be fetched from a point on.
@@ -101,14 +101,17 @@ type fetched struct {
 // recoverAll fetches and delivers what was missed, and reports whether it came
 // to an end: false means that the session is lost.
 func (c *IMClient) recoverAll(ctx context.Context, report *RecoveredEvent) (ended bool) {
-	work, err := c.candidates(ctx)
+	news, err := c.conversationsWithNews(ctx)
+	if err == nil || !c.sessionLost(ctx) {
+		err = errors.Join(err, c.syncNotifications(ctx))
+	}
 	if err != nil {
 		if c.sessionLost(ctx) {
 			return false
 		}
 		report.Failed = append(report.Failed, RecoveryFailure{Err: err})
 	}
-	return c.recoverHistories(ctx, work, true, report)
+	return c.recoverHistories(ctx, c.candidates(ctx, news), true, report)
 }
 
 // sessionLost reports whether there is no point in going on.
@@ -116,30 +119,35 @@ func (c *IMClient) sessionLost(ctx context.Context) bool {
 	return ctx.Err() != nil || !c.session.Load().live()
 }
 
-// candidates asks which conversations have news. The list is as long as it
-// could be made; err tells what is missing from it.
-func (c *IMClient) candidates(ctx context.Context) (work []missed, err error) {
-	since := c.sync.since()
+// conversationsWithNews asks which conversations have news, among those that a
+// query finds. The list is as long as it could be made; err tells what is missing
+// from it.
+func (c *IMClient) conversationsWithNews(ctx context.Context) ([]*convData, error) {
+	after := map[string]any{"$gt": newWireDate(time.UnixMilli(c.sync.since()))}
+	news, err := c.changedConversations(ctx, map[string]any{"m": c.ID(), "lm": after})
+	services, err2 := c.changedConversations(ctx, map[string]any{"sys": true, "lm": after})
+	for _, data := range services {
+		if data.joined {
+			news = append(news, data)
+		}
+	}
+	return news, errors.Join(err, err2)
+}
+
+// candidates are the conversations whose histories are to be read, and from
+// where on: those with news, and those that no query finds.
+func (c *IMClient) candidates(ctx context.Context, news []*convData) (work []missed) {
 	seen := make(map[string]bool)
 	add := func(conv *Conversation, newest int64) {
-		from := c.sync.resumePoint(conv.id)
-		if !seen[conv.id] && newest >= from.at {
+		from, member := c.sync.resumePoint(conv.id)
+		if !seen[conv.id] && member && newest >= from.at {
 			seen[conv.id] = true
 			work = append(work, missed{conv, from})
 		}
 	}
-	after := map[string]any{"$gt": newWireDate(time.UnixMilli(since))}
-	mine, err := c.changedConversations(ctx, map[string]any{"m": c.ID(), "lm": after})
-	services, err2 := c.changedConversations(ctx, map[string]any{"sys": true, "lm": after})
-	for _, data := range mine {
+	for _, data := range news {
 		add(c.convs.learn(data), millis(data.lastMessageAt))
 	}
-	for _, data := range services {
-		if data.joined {
-			add(c.convs.learn(data), millis(data.lastMessageAt))
-		}
-	}
-	// No query finds these by their members.
 	for _, id := range c.sync.unlisted() {
 		conv := c.convs.lookup(id)
 		if conv == nil {
@@ -149,7 +157,7 @@ func (c *IMClient) candidates(ctx context.Context) (work []missed, err error) {
 			add(conv, math.MaxInt64)
 		}
 	}
-	return work, errors.Join(err, err2)
+	return work
 }
 
 // changedConversations returns the conversations of a filter, in pages that
@@ -280,7 +288,7 @@ func fetchHistory(ctx context.Context, m missed, pages chan<- fetched) bool {
 func (c *IMClient) deliverRecovered(ctx context.Context, conv *Conversation, page []*Message, counted bool) (n int, lost bool) {
 	for _, m := range page {
 		at := m.point()
-		if !c.sync.isNews(at) {
+		if !c.sync.isNews(conv.id, at) {
 			c.sync.passed(conv.id, at)
 			continue
 		}
@@ -295,7 +303,7 @@ func (c *IMClient) deliverRecovered(ctx context.Context, conv *Conversation, pag
 		if !ok {
 			return n, true
 		}
-		c.sync.recovered(conv.id, at)
+		c.sync.recovered(conv.id, at, m.UpdatedAt)
 		d := &delivered{client: c, message: *m, at: at, stored: true, room: room}
 		d.event.Recovered = true
 		c.deliver(conv, d, counted)

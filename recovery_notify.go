@@ -1,9 +1,12 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +16,7 @@ import (
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
-// notification is one entry of the list that the server keeps for who is away:
+// notification is one entry of the lists that the server keeps for who is away:
 // the body of a push and what stood around it, flat.
 type notification struct {
 	Cmd      string   `json:"cmd"`
@@ -23,59 +26,160 @@ type notification struct {
 	InitBy   string   `json:"initBy"`
 	UDate    string   `json:"udate"`
 	Members  []string `json:"m"`
+
+	Attr         json.RawMessage `json:"attr"`
+	AttrModified json.RawMessage `json:"attrModified"`
+	Info         struct {
+		PID  string `json:"pid"`
+		Role string `json:"role"`
+	} `json:"info"`
+
+	// Of a receipt.
+	ID   string `json:"id"`
+	From string `json:"from"`
+	T    int64  `json:"t"`
+	Read bool   `json:"read"`
+
+	permanent bool
+}
+
+// notificationPage is an answer of the notifications interface. When it is asked
+// for permanent ones alone it has them on top.
+type notificationPage struct {
+	notificationList
+	Permanent notificationList `json:"permanent"`
+	Droppable struct {
+		notificationList
+		// Invalid: the server has not kept all of them.
+		Invalid bool `json:"invalidLocalConvCache"`
+	} `json:"droppable"`
+}
+
+type notificationList struct {
+	HasMore       bool           `json:"hasMore"`
+	Notifications []notification `json:"notifications"`
 }
 
 // notifyTimeout is how long the notifications may take to come: messages wait
 // for them.
 const notifyTimeout = 10 * time.Second
 
-// syncNotifications fetches the reliable notifications that were missed, and
-// handles them as if they were pushed.
+// syncNotifications fetches what happened to conversations and their members
+// while the client was away, and handles it as if it were pushed. Where the
+// server has not kept everything, it asks how things stand now.
 func (c *IMClient) syncNotifications(ctx context.Context) error {
-	for {
-		since := c.sync.lastNotification()
-		var answer struct {
-			HasMore       bool           `json:"hasMore"`
-			Notifications []notification `json:"notifications"`
-		}
-		limited, cancel := context.WithTimeout(ctx, notifyTimeout)
-		err := c.rest(limited, restCall{
-			method: http.MethodGet,
-			path:   "/1.1/rtm/notifications",
-			query: url.Values{
-				"client_id":         {c.ID()},
-				"start_ts":          {strconv.FormatInt(since, 10)},
-				"notification_type": {"permanent"},
-			},
-			answer: &answer,
-		})
-		cancel()
-		if err != nil {
-			return err
-		}
-		for _, n := range answer.Notifications {
-			c.missedNotification(ctx, &n)
-		}
-		if !answer.HasMore || c.sync.lastNotification() <= since {
-			return nil
+	all, complete, err := c.fetchNotifications(ctx)
+	if err != nil && c.sessionLost(ctx) {
+		return err
+	}
+	c.prefetchRejoined(ctx, all)
+	for i := range all {
+		c.missedNotification(ctx, &all[i])
+	}
+	if !complete {
+		if failed := c.refreshConversations(ctx); err == nil {
+			err = failed
 		}
 	}
+	return err
+}
+
+// prefetchRejoined fetches the state of those conversations that the client has
+// returned to.
+func (c *IMClient) prefetchRejoined(ctx context.Context, all []notification) {
+	var ids []string
+	for i := range all {
+		if all[i].Op == "joined" {
+			c.forgetState(all[i].CID)
+			ids = append(ids, all[i].CID)
+		}
+	}
+	c.prefetch(ctx, ids)
+}
+
+// fetchNotifications returns what the server has kept, in its order. complete
+// is false if that is not everything.
+func (c *IMClient) fetchNotifications(ctx context.Context) (all []notification, complete bool, err error) {
+	permanent, droppable := c.sync.notificationCursors()
+	page, err := c.notifications(ctx, min(permanent, droppable), "")
+	if err != nil {
+		return nil, false, err
+	}
+	complete = !page.Droppable.Invalid
+	for _, n := range page.Droppable.Notifications {
+		if n.ServerTs > droppable {
+			all = append(all, n)
+		}
+	}
+	list := page.Permanent
+	if len(list.Notifications) == 0 {
+		list = page.notificationList
+	}
+	for cursor, first := permanent, true; ; first = false {
+		before := cursor
+		for _, n := range list.Notifications {
+			if n.ServerTs > permanent {
+				n.permanent = true
+				all = append(all, n)
+			}
+			cursor = max(cursor, n.ServerTs)
+		}
+		// The first page may hold only what is known already.
+		if !list.HasMore || cursor == before && !first {
+			break
+		}
+		page, err := c.notifications(ctx, cursor, "permanent")
+		if err != nil {
+			return nil, false, err // the next session begins again
+		}
+		if list = page.notificationList; len(list.Notifications) == 0 {
+			break
+		}
+	}
+	slices.SortStableFunc(all, func(a, b notification) int { return cmp.Compare(a.ServerTs, b.ServerTs) })
+	return all, complete, nil
+}
+
+// notifications asks for one page.
+func (c *IMClient) notifications(ctx context.Context, since int64, kind string) (page notificationPage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	query := url.Values{"client_id": {c.ID()}, "start_ts": {strconv.FormatInt(since, 10)}}
+	if kind != "" {
+		query.Set("notification_type", kind)
+	}
+	err = c.rest(ctx, restCall{
+		method: http.MethodGet, path: "/1.1/rtm/notifications", query: query, answer: &page,
+	})
+	return page, err
 }
 
 func (c *IMClient) missedNotification(ctx context.Context, n *notification) {
+	if n.Cmd == "rcp" {
+		c.sync.notified(n.CID, n.ID, n.ServerTs, false)
+		c.pushedReceipt(ctx, &pb.RcpCommand{Cid: &n.CID, Id: &n.ID, From: &n.From, T: &n.T, Read: &n.Read})
+		c.sync.notifHandled(n.ServerTs, false)
+		return
+	}
 	op, known := pb.OpType_value[strings.ReplaceAll(n.Op, "-", "_")]
 	if n.Cmd != "conv" || !known {
 		return
 	}
-	c.pushedChange(ctx, change{
-		op: pb.OpType(op),
-		m: &pb.ConvCommand{
-			Cid: &n.CID, InitBy: &n.InitBy, M: n.Members, Udate: optionalString(n.UDate),
-		},
-		at:        n.ServerTs,
-		permanent: true,
-		fetched:   true,
-	})
+	m := &pb.ConvCommand{
+		Cid: &n.CID, InitBy: &n.InitBy, M: n.Members, Udate: optionalString(n.UDate),
+		Attr: jsonObject(n.Attr), AttrModified: jsonObject(n.AttrModified),
+	}
+	if n.Info.PID != "" {
+		m.Info = &pb.ConvMemberInfo{Pid: &n.Info.PID, Role: &n.Info.Role}
+	}
+	c.pushedChange(ctx, change{op: pb.OpType(op), m: m, at: n.ServerTs, permanent: n.permanent, fetched: true})
+}
+
+func jsonObject(raw json.RawMessage) *pb.JsonObjectMessage {
+	if len(raw) == 0 {
+		return nil
+	}
+	return &pb.JsonObjectMessage{Data: proto.String(string(raw))}
 }
 
 func optionalString(s string) *string {
@@ -85,31 +189,58 @@ func optionalString(s string) *string {
 	return proto.String(s)
 }
 
-// lastNotification is the server time of the newest reliable notification.
-func (s *clientSync) lastNotification() int64 {
+// refreshConversations asks how the conversations stand that anybody holds.
+func (c *IMClient) refreshConversations(ctx context.Context) error {
+	ids := c.convs.held()
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := c.fetchConversations(ctx, ids, false)
+	return err
+}
+
+// held are the conversations that are known and still in memory.
+func (cc *convCache) held() []string {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	var ids []string
+	for id, e := range cc.entries {
+		if e.ptr.Value() != nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// notificationCursors are the server times of the newest reliable notification
+// and of the newest other one.
+func (s *clientSync) notificationCursors() (permanent, droppable int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lastNotif
+	return s.lastNotif, s.lastEvent
 }
 
 // recoverTold fetches the history of a conversation whose unread count tells of
-// a message that recovery did not find: it may be one that no query shows.
-func (c *IMClient) recoverTold(ctx context.Context, conv *Conversation, last *Message) {
+// a message that recovery did not find: it may be one that no query shows. It
+// reports false if the session was lost meanwhile.
+func (c *IMClient) recoverTold(ctx context.Context, conv *Conversation, last *Message) bool {
 	if c.opts.withoutRecovery {
-		return
+		return true
 	}
 	from, untold := c.sync.untold(last)
 	if !untold {
-		return
+		return true
 	}
 	report := new(RecoveredEvent)
 	if !c.recoverHistories(ctx, []missed{{conv, from}}, false, report) {
 		c.sync.openGap(conv.id, from)
-		return
+		return false
 	}
 	if report.Messages > 0 || len(report.Failed) > 0 {
 		c.emit(report)
 	}
+	return true
 }
 
 // sessionEnding sends what has been put off, before the client says goodbye.
@@ -123,4 +254,7 @@ func (c *IMClient) sessionEnding(context.Context) {
 func (s *clientSync) stop() {
 	s.acks.stop()
 	s.reads.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopSettling()
 }

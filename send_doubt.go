@@ -180,7 +180,7 @@ func (s *sending) turnedOut(m *Message) {
 // one. It runs on the processing goroutine.
 func (c *IMClient) deliverOwn(conv *Conversation, m *Message, fetched bool) {
 	at := m.point()
-	c.sync.recovered(conv.id, at)
+	c.sync.recovered(conv.id, at, m.UpdatedAt)
 	d := &delivered{client: c, message: *m, at: at, stored: true}
 	d.event.Recovered = fetched
 	c.deliver(conv, d, false)

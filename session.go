@@ -36,6 +36,7 @@ func (s *session) live() bool { return s != nil && s.link.Gen() == s.gen }
 // of the link, or a call.
 type job struct {
 	push *pb.GenericCommand
+	gen  uint64     // of the connection that the push came over
 	link link.Event // Kind 0: none
 	call func(ctx context.Context)
 }
@@ -54,6 +55,10 @@ func (c *IMClient) process(ctx context.Context, j job) {
 		j.call(ctx)
 	case c.session.Load() == nil:
 		// Neither open nor to be opened again: it is none of its business.
+	case j.push != nil && c.session.Load().gen != j.gen:
+		// Of a session that the server opened and the client does not know to be
+		// open. What it says is told again, and recovered, with the next one; taken
+		// now, it would overtake what was missed before.
 	case j.push != nil:
 		c.pushed(ctx, j.push)
 	default:

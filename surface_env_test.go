@@ -249,30 +249,30 @@ func words(e realtime.Event) string {
 	case *realtime.KickedEvent:
 		return "kicked by " + e.KickedBy + missed(e.Recovered)
 	case *realtime.MembersJoinedEvent:
-		return fmt.Sprintf("joined %s by %s", strings.Join(e.Members, ","), e.InvitedBy)
+		return fmt.Sprintf("joined %s by %s", strings.Join(e.Members, ","), e.InvitedBy) + missed(e.Recovered)
 	case *realtime.MembersLeftEvent:
-		return fmt.Sprintf("left %s by %s", strings.Join(e.Members, ","), e.KickedBy)
+		return fmt.Sprintf("left %s by %s", strings.Join(e.Members, ","), e.KickedBy) + missed(e.Recovered)
 	case *realtime.BlockedEvent:
-		return "blocked by " + e.BlockedBy
+		return "blocked by " + e.BlockedBy + missed(e.Recovered)
 	case *realtime.UnblockedEvent:
-		return "unblocked by " + e.UnblockedBy
+		return "unblocked by " + e.UnblockedBy + missed(e.Recovered)
 	case *realtime.MutedEvent:
-		return "muted by " + e.MutedBy
+		return "muted by " + e.MutedBy + missed(e.Recovered)
 	case *realtime.UnmutedEvent:
-		return "unmuted by " + e.UnmutedBy
+		return "unmuted by " + e.UnmutedBy + missed(e.Recovered)
 	case *realtime.MembersBlockedEvent:
-		return fmt.Sprintf("blocked %s by %s", strings.Join(e.Members, ","), e.BlockedBy)
+		return fmt.Sprintf("blocked %s by %s", strings.Join(e.Members, ","), e.BlockedBy) + missed(e.Recovered)
 	case *realtime.MembersUnblockedEvent:
-		return fmt.Sprintf("unblocked %s by %s", strings.Join(e.Members, ","), e.UnblockedBy)
+		return fmt.Sprintf("unblocked %s by %s", strings.Join(e.Members, ","), e.UnblockedBy) + missed(e.Recovered)
 	case *realtime.MembersMutedEvent:
-		return fmt.Sprintf("muted %s by %s", strings.Join(e.Members, ","), e.MutedBy)
+		return fmt.Sprintf("muted %s by %s", strings.Join(e.Members, ","), e.MutedBy) + missed(e.Recovered)
 	case *realtime.MembersUnmutedEvent:
-		return fmt.Sprintf("unmuted %s by %s", strings.Join(e.Members, ","), e.UnmutedBy)
+		return fmt.Sprintf("unmuted %s by %s", strings.Join(e.Members, ","), e.UnmutedBy) + missed(e.Recovered)
 	case *realtime.MemberInfoUpdatedEvent:
-		return fmt.Sprintf("role %s %s by %s", e.MemberInfo.MemberID, e.MemberInfo.Role, e.UpdatedBy)
+		return fmt.Sprintf("role %s %s by %s", e.MemberInfo.MemberID, e.MemberInfo.Role, e.UpdatedBy) + missed(e.Recovered)
 	case *realtime.InfoUpdatedEvent:
 		text, _ := json.Marshal(e.Attributes)
-		return fmt.Sprintf("info %s by %s", text, e.UpdatedBy)
+		return fmt.Sprintf("info %s by %s", text, e.UpdatedBy) + missed(e.Recovered)
 	case *realtime.LastDeliveredAtUpdateEvent:
 		return "delivered to " + e.By
 	case *realtime.LastReadAtUpdateEvent:
