@@ -12,6 +12,9 @@
 //
 // writes it, and without the flag the test fails when it differs.
 //
+// TestVersus compares how fast the official SDK, the Go SDK and plain REST calls
+// do the same work, and what it costs them.
+//
 // The packages are installed once into the user's cache directory. Without
 // Node.js, or when the packages cannot be had, the tests are skipped, unless CI
 // is set: there they must run. RTM_CASE, a regular expression, runs some cases.

@@ -53,7 +53,7 @@ const (
 )
 
 func contests() []contest {
-	all := append([]string{sideGo}, versions...)
+	all := append([]string{sideGo}, versions()...)
 	return []contest{
 		{"send, one at a time", "send", 1, 20_000, append(slices.Clone(all), sideREST)},
 		{"send, 64 in flight", "send", 64, 40_000, append(slices.Clone(all), sideREST)},
@@ -184,7 +184,7 @@ func (v *versus) run(t *testing.T, c *contest, side string, warmup int) figures 
 	t.Helper()
 	args := []string{side, c.work, v.conversation, strconv.Itoa(c.count), strconv.Itoa(warmup), strconv.Itoa(c.inFlight)}
 	var process *exec.Cmd
-	if slices.Contains(versions, side) {
+	if slices.Contains(versions(), side) {
 		process = exec.CommandContext(t.Context(), v.node, append([]string{"versus.js"}, args...)...)
 		process.Dir = v.dir
 	} else {

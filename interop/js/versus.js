@@ -7,7 +7,7 @@
 // took, and the CPU time of this process meanwhile.
 'use strict';
 
-const { device } = require('./harness');
+const { device } = require('./device');
 
 const [version, work, conversation, ...numbers] = process.argv.slice(2);
 const [count, warmup, inFlight] = numbers.map(Number);
