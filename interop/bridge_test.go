@@ -28,9 +28,16 @@ type testServer struct {
 	plain, secure *httptest.Server
 }
 
-func startServer(t *testing.T, opts ...realtimetest.Option) *testServer {
+// startServer starts one. A recorder, if there is one, keeps what comes in
+// plainly.
+func startServer(t *testing.T, r *recorder, opts ...realtimetest.Option) *testServer {
 	srv := realtimetest.NewServer(t, opts...)
-	return &testServer{srv, httptest.NewServer(srv.Handler()), httptest.NewTLSServer(srv.Handler())}
+	plain := httptest.NewUnstartedServer(srv.Handler())
+	if r != nil {
+		plain.Listener = recordingListener{plain.Listener, r}
+	}
+	plain.Start()
+	return &testServer{srv, plain, httptest.NewTLSServer(srv.Handler())}
 }
 
 func (s *testServer) stop() {
@@ -51,20 +58,24 @@ func (s *testServer) environment() []string {
 // bridge is what a script can ask of the Go side: servers and their faults, the
 // REST API with the master key, and the Go SDK.
 type bridge struct {
-	t     *testing.T
-	calls sync.WaitGroup
+	t        *testing.T
+	recorder *recorder // nil: nothing is recorded
+	calls    sync.WaitGroup
 
 	mu      sync.Mutex
 	answers *json.Encoder
 	servers map[string]*testServer
 	people  map[int]*person
+	names   map[string]string // what values that differ from run to run are called
 }
 
-func newBridge(t *testing.T) *bridge {
+func newBridge(t *testing.T, r *recorder) *bridge {
 	return &bridge{
-		t:       t,
-		servers: map[string]*testServer{mainServer: startServer(t)},
-		people:  make(map[int]*person),
+		t:        t,
+		recorder: r,
+		servers:  map[string]*testServer{mainServer: startServer(t, r)},
+		people:   make(map[int]*person),
+		names:    make(map[string]string),
 	}
 }
 
@@ -127,8 +138,9 @@ type arguments struct {
 	Server, Client, Reason, Name, Conv, ID, From, Text string
 	To                                                 []string
 	NoSync                                             bool
-	Verify                                             string // what must be signed
-	TokenTTL                                           int    // seconds
+	Verify                                             string            // what must be signed
+	TokenTTL                                           int               // seconds
+	Names                                              map[string]string // by placeholder
 }
 
 func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (any, error) {
@@ -148,6 +160,18 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 	}
 	if method == "startServer" {
 		return b.startServer(args), nil
+	}
+	switch method {
+	case "step":
+		b.recorder.begin(args.Text)
+		return nil, nil
+	case "know":
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for name, value := range args.Names {
+			b.names[value] = name
+		}
+		return nil, nil
 	}
 	s := b.server(args.Server)
 	switch method {
@@ -202,7 +226,7 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 
 // startServer starts another server for one case and tells where it is.
 func (b *bridge) startServer(args arguments) any {
-	s := startServer(b.t, realtimetest.WithServerOptions(func(o *server.Options) {
+	s := startServer(b.t, b.recorder, realtimetest.WithServerOptions(func(o *server.Options) {
 		o.TokenTTL = time.Duration(args.TokenTTL) * time.Second
 		app := &o.Apps[0]
 		app.VerifyLogin = args.Verify == "logins"

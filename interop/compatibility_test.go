@@ -176,4 +176,6 @@ have seen.
 - **JS → JS**: both ends are the JavaScript SDK; only the server is ours.
 - **JS → Go**: the JavaScript SDK acts, the Go SDK sees it.
 - **Go → JS**: the Go SDK acts, the JavaScript SDK sees it.
+
+What the two SDKs put on the wire for the same calls is compared in [wire-differences.md](wire-differences.md).
 `

@@ -10,7 +10,9 @@
 //
 //	go test ./interop -update
 //
-// writes it, and without the flag the test fails when it differs.
+// writes it, and without the flag the test fails when it differs. TestWire
+// records what the SDKs send for the same calls (js/wire.js) and holds it to
+// docs/wire-differences.md in the same way.
 //
 // TestVersus compares how fast the official SDK, the Go SDK and plain REST calls
 // do the same work, and what it costs them.

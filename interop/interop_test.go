@@ -74,8 +74,18 @@ type line struct {
 // runScript runs a script with a server of its own and reports its cases as
 // subtests.
 func runScript(t *testing.T, nodePath, dir string, args ...string) []line {
-	b := newBridge(t)
+	b := newBridge(t, nil)
 	defer b.close()
+	cases := b.run(nodePath, dir, args...)
+	if len(cases) == 0 {
+		t.Error("no case ran")
+	}
+	return cases
+}
+
+// run runs a script to its end.
+func (b *bridge) run(nodePath, dir string, args ...string) []line {
+	t := b.t
 	script := exec.CommandContext(t.Context(), nodePath, args...)
 	script.Dir = dir
 	script.Env = append(os.Environ(), b.servers[mainServer].environment()...)
@@ -98,9 +108,6 @@ func runScript(t *testing.T, nodePath, dir string, args ...string) []line {
 	cases := follow(t, stdout, b)
 	if err := script.Wait(); err != nil {
 		t.Errorf("the script ended with %v", err)
-	}
-	if len(cases) == 0 {
-		t.Error("no case ran")
 	}
 	if t.Failed() {
 		t.Logf("standard error of the script:\n%s", stderr.String())

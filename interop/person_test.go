@@ -38,6 +38,7 @@ type opening struct {
 	Beside                  int // shares the connection of this one
 	Anonymous, NoBinary     bool
 	TLS                     bool
+	Heartbeat               int // milliseconds between heartbeats
 }
 
 // open logs a Go client in on a connection of its own, or beside another.
@@ -53,7 +54,8 @@ func (b *bridge) open(ctx context.Context, key int, o opening) (any, error) {
 	} else {
 		options := realtime.Options{
 			AppID: s.AppID, AppKey: s.AppKey, Server: s.plain.URL, NoBinary: o.NoBinary,
-			Plugins: []realtime.Plugin{typedmessages.Plugin(), {Name: "red packets", MessageTypes: []realtime.Content{&redPacket{}}}},
+			HeartbeatInterval: time.Duration(o.Heartbeat) * time.Millisecond,
+			Plugins:           []realtime.Plugin{typedmessages.Plugin(), {Name: "red packets", MessageTypes: []realtime.Content{&redPacket{}}}},
 		}
 		if o.TLS {
 			options.Server = s.secure.URL
