@@ -240,5 +240,11 @@ func TestDirUploader(t *testing.T) {
 
 func TestSummaries(t *testing.T) {
 	require.Equal(t, "[图片] a.png", NewImageMessage(FileWithURL("a.png", "u")).Summary())
+	require.Equal(t, "[语音]", NewAudioMessage(FileWithURL("", "u")).Summary())
+	require.Equal(t, "[视频] v.mp4", NewVideoMessage(FileWithURL("v.mp4", "u")).Summary())
+	require.Equal(t, "[文件] f", NewFileMessage(FileWithURL("f", "u")).Summary())
 	require.Equal(t, "[位置]", NewLocationMessage(GeoPoint{}).Summary())
+	place := NewLocationMessage(GeoPoint{})
+	place.Text = "here"
+	require.Equal(t, "[位置] here", place.Summary())
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -240,16 +242,74 @@ func TestMalformedFileArrives(t *testing.T) {
 	})
 }
 
+// counting is the file storage in memory that counts what is stored.
+type counting struct{ uploads atomic.Int32 }
+
+func (c *counting) Upload(_ context.Context, u typedmessages.Upload) (typedmessages.Uploaded, error) {
+	n := c.uploads.Add(1)
+	_, err := io.Copy(io.Discard, u.Body)
+	return typedmessages.Uploaded{ID: "id", URL: fmt.Sprintf("https://f.example/%d", n)}, err
+}
+
 // A retried send uploads once and stores one message.
 func TestRetriedSendUploadsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChat(t)
+		var store counting
+		c := newChat(t, typedmessages.WithUploader(&store))
 		c.srv.Inject(realtimetest.Fault{Command: "direct", Client: "Tom", Times: 1, Do: realtimetest.CutAfter()})
-		sent, err := c.conv.Send(t.Context(), typedmessages.NewFileMessage(typedmessages.NewFile("n", iotest.OneByteReader(strings.NewReader("once")))), realtime.WithRetry())
+		content := typedmessages.NewFileMessage(typedmessages.NewFile("n", iotest.OneByteReader(strings.NewReader("once"))))
+		sent, err := c.conv.Send(t.Context(), content, realtime.WithRetry())
 		require.NoError(t, err)
 		page, err := c.conv.QueryMessages(t.Context(), realtime.MessageQuery{})
 		require.NoError(t, err)
 		require.Len(t, page, 1)
 		require.Equal(t, sent.ID, page[0].ID)
+		require.EqualValues(t, 1, store.uploads.Load())
+
+		// So does one that is tried again by the caller.
+		c.srv.Inject(realtimetest.Fault{Command: "direct", Client: "Tom", Times: 1, Do: realtimetest.Fail(realtime.ErrInternalError)})
+		content = typedmessages.NewFileMessage(typedmessages.NewFile("n", iotest.OneByteReader(strings.NewReader("twice"))))
+		_, err = c.conv.Send(t.Context(), content)
+		require.ErrorIs(t, err, realtime.ErrInternalError)
+		sent, err = c.conv.Send(t.Context(), content)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, store.uploads.Load())
+		require.Equal(t, "https://f.example/2", sent.Content.(*typedmessages.FileMessage).File.URL)
+	})
+}
+
+// Fields of a wrong type take nothing with them but themselves, whatever the
+// type of the message.
+func TestWrongTypesArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t)
+		for _, kind := range []realtime.Content{
+			&typedmessages.ImageMessage{}, &typedmessages.AudioMessage{}, &typedmessages.VideoMessage{},
+			&typedmessages.FileMessage{}, &typedmessages.LocationMessage{},
+		} {
+			for _, fields := range []string{
+				`"_lctext":5,"_lcattrs":{"a":1},"_lcfile":{"url":"u"},"_lcloc":{"latitude":1.5,"longitude":2}`,
+				`"_lctext":"t","_lcattrs":"none","_lcfile":{"url":"u"},"_lcloc":{"latitude":1.5,"longitude":2}`,
+				`"_lctext":"t","_lcattrs":{"a":1},"_lcfile":7,"_lcloc":7,"extra":[{}]`,
+				`"_lctext":"t","_lcattrs":{"a":1},"_lcfile":{"url":{}},"_lcloc":{"latitude":"north","longitude":2}`,
+				`"_lctext":"t","_lcattrs":{"a":1},"_lcfile":null,"_lcloc":null`,
+			} {
+				raw := fmt.Sprintf(`{"_lctype":%d,%s}`, kind.Type(), fields)
+				_, err := c.conv.Send(t.Context(), realtime.NewRawMessage(raw))
+				require.NoError(t, err)
+				got := <-c.heard
+				require.IsType(t, kind, got.Content, "%s: %v", raw, got.ContentErr())
+				require.Equal(t, raw, string(got.Payload()))
+				if strings.Contains(fields, `"_lctext":"t"`) {
+					require.Equal(t, "t", got.Text(), raw)
+				}
+				if strings.Contains(fields, `"a":1`) {
+					require.Equal(t, map[string]any{"a": 1.0}, got.Attributes(), raw)
+				}
+				if place, ok := got.Content.(*typedmessages.LocationMessage); ok && strings.Contains(fields, `"longitude":2`) {
+					require.EqualValues(t, 2, place.Location.Longitude, raw)
+				}
+			}
+		}
 	})
 }
