@@ -5,14 +5,15 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/leanrtm/realtime/cmd/rtm/internal/export"
 )
 
-// progress shows how far long work has got: on a terminal by one line that
-// changes, elsewhere by a line now and then, and at the end of each stage.
+// progress shows how far long work has got: on a terminal by a bar in one line
+// that changes, elsewhere by a line now and then, and at the end of each stage.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -21,6 +22,11 @@ type progress struct {
 	last  export.Progress
 	shown time.Time
 	line  bool // there is a line on the terminal that is to change
+
+	// What the estimate of the time left goes by: when the stage was first heard
+	// of, and how far it was then, which is not 0 when it goes on from before.
+	began time.Time
+	from  float64
 }
 
 // How often progress is shown.
@@ -55,6 +61,9 @@ func (p *progress) update(now export.Progress) {
 		p.finish()
 		p.shown = time.Time{}
 	}
+	if p.last.Stage != now.Stage {
+		p.began, p.from = time.Now(), max(now.Done, 0)
+	}
 	p.last = now
 	every := everyLine
 	if p.terminal {
@@ -82,13 +91,47 @@ func (p *progress) end() {
 
 // show needs mu, as all below do.
 func (p *progress) show() {
-	text := progressText(&p.last)
 	if p.terminal {
-		fmt.Fprint(p.out, clearLine+text)
+		fmt.Fprint(p.out, clearLine+p.bar())
 		p.line = true
 		return
 	}
-	fmt.Fprintln(p.out, text)
+	fmt.Fprintln(p.out, progressText(&p.last))
+}
+
+// barWidth is how many characters a bar has.
+const barWidth = 24
+
+// bar is the line on a terminal. Work whose end nobody knows has no bar.
+func (p *progress) bar() string {
+	now := &p.last
+	if now.Done < 0 {
+		return progressText(now)
+	}
+	done := min(now.Done, 1)
+	full := int(done * barWidth)
+	bar := strings.Repeat("=", full)
+	if full < barWidth {
+		bar += ">" + strings.Repeat(" ", barWidth-full-1)
+	}
+	text := fmt.Sprintf("%s [%s] %3d%%", now.Stage, bar, int(100*done))
+	if now.Lines > 0 {
+		text += fmt.Sprintf("  %d", now.Lines)
+	}
+	if left := p.left(done); left > 0 {
+		text += fmt.Sprintf("  %v left", left)
+	}
+	return text
+}
+
+// left estimates how long the rest of the stage takes; 0: nobody can tell yet.
+func (p *progress) left(done float64) time.Duration {
+	const enough = 0.02
+	gone := time.Since(p.began)
+	if done >= 1 || done-p.from < enough || gone < time.Second {
+		return 0
+	}
+	return time.Duration(float64(gone) * (1 - done) / (done - p.from)).Round(time.Second)
 }
 
 // finish leaves the line on the terminal as it is.

@@ -50,9 +50,27 @@ func TestProgressOnATerminal(t *testing.T) {
 		out := new(tty)
 		work(newProgress(out))
 		text := out.String()
-		assert.Greater(t, strings.Count(text, clearLine+"messages: "), 300)
+		assert.Greater(t, strings.Count(text, clearLine+"messages ["), 300)
+		assert.Contains(t, text, clearLine+"messages [======>                 ]  25%  100  30s left"+clearLine)
+		assert.Contains(t, text, clearLine+"messages [========================] 100%  400\n")
 		assert.LessOrEqual(t, strings.Count(text, "\n"), 4, "the line changes in its place")
-		assert.True(t, strings.HasSuffix(text, "broadcasts: 2 of 2 (100%)\n"))
+		assert.True(t, strings.HasSuffix(text, "broadcasts [========================] 100%  2\n"), text)
 		assert.Contains(t, text, clearLine+"time=", "a warning does not end in the middle of a line")
+	})
+}
+
+// Work that goes on where an earlier run was interrupted is estimated by what
+// this run does.
+func TestTimeLeftOfContinuedWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := new(tty)
+		p := newProgress(out)
+		p.update(export.Progress{Stage: "messages", Lines: 900, Total: -1, Done: 0.5})
+		<-time.After(10 * time.Second)
+		p.update(export.Progress{Stage: "messages", Lines: 1000, Total: -1, Done: 0.6})
+		assert.True(t, strings.HasSuffix(out.String(), "]  60%  1000  40s left"), out.String())
+		p.update(export.Progress{Stage: "unlisted", Lines: 3, Total: -1, Done: -1})
+		p.end()
+		assert.True(t, strings.HasSuffix(out.String(), clearLine+"unlisted: 3\n"), out.String())
 	})
 }

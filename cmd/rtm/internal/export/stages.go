@@ -158,6 +158,10 @@ func (r *runner) messages(ctx context.Context) error {
 			return interruptedError{err}
 		}
 		if len(page) == 0 {
+			if end := r.progressOf(stageMessages, out.lines, 0); out.lines > 0 {
+				end.Done = 1 // the last message may be long before the end of the range
+				r.opts.Progress(end)
+			}
 			return nil
 		}
 		var m message
