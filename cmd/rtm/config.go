@@ -175,8 +175,22 @@ func applySettings(cmd *cobra.Command, path []string, scope *cobra.Command, sett
 		if err := cmd.Flags().Set(key, value); err != nil {
 			return fmt.Errorf("%q: %w", key, hideValue(flag, err))
 		}
+		if flag.Annotations == nil {
+			flag.Annotations = make(map[string][]string)
+		}
+		flag.Annotations[fromFile] = nil
 	}
 	return nil
+}
+
+// fromFile marks a flag that has its value from the configuration file.
+const fromFile = "rtm_from_file"
+
+// byHabit tells whether a flag has its value from the configuration file: where
+// that does not fit it is no mistake of the command line.
+func byHabit(flag *pflag.Flag) bool {
+	_, ok := flag.Annotations[fromFile]
+	return ok
 }
 
 func sortedKeys(m map[string]json.RawMessage) []string {

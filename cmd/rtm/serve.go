@@ -24,6 +24,8 @@ type serveFlags struct {
 	appID     string
 	appKey    string
 	masterKey string
+	hooks     hookFlags
+	files     string
 	grace     time.Duration
 	verbose   bool
 	json      bool
@@ -52,12 +54,17 @@ standard error, tells the address; clients take it as their server URL.
 An interrupt or a termination signal ends the server in order: clients are told
 to go, requests may finish within the grace period, and the exit code is 0.
 
+With --hooks the app takes part: the server asks it about messages and
+conversations before they happen, and tells it after. --hook chooses which hooks
+are called, since everything that is asked about waits for the answer.
+
 With --metrics the server's counters can be read on an address of their own:
 /metrics has them in the text format of Prometheus, /debug/vars as JSON. There is
 no key to it, so keep the address away from strangers.`,
 		Example: `  rtm serve
   rtm serve --listen :7788 --app-id demo --app-key demo-key --master-key demo-master
-  RTM_APP_ID=demo RTM_APP_KEY=demo-key RTM_MASTER_KEY=demo-master rtm serve`,
+  RTM_APP_ID=demo RTM_APP_KEY=demo-key RTM_MASTER_KEY=demo-master rtm serve
+  rtm serve --hooks http://127.0.0.1:3000/hooks --hook _messageReceived,_messageSent`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), f, env)
@@ -69,6 +76,8 @@ no key to it, so keep the address away from strangers.`,
 	flags.StringVar(&f.appID, "app-id", "", "id of the app (default: made up and printed)")
 	flags.StringVar(&f.appKey, "app-key", "", "key of the app, for clients (default: made up and printed)")
 	flags.StringVar(&f.masterKey, "master-key", "", "master key of the app, for back ends (default: made up and printed)")
+	f.hooks.flags(flags)
+	flags.StringVar(&f.files, "files", "", "directory of uploaded files, made when missing (default: they stay in memory)")
 	flags.DurationVar(&f.grace, "grace", 10*time.Second, "how long requests may take to finish at the end")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	flags.BoolVar(&f.json, "json", false, "log JSON, and print what was made up as JSON")
@@ -92,7 +101,10 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	made := f.makeKeys()
 	options := server.Options{
 		Apps:   []server.App{{ID: f.appID, Key: f.appKey, MasterKey: f.masterKey}},
-		Logger: log,
+		Logger: log, FilesDir: f.files,
+	}
+	if err := f.hooks.apply(&options, log); err != nil {
+		return err
 	}
 	watch := metrics.New()
 	if f.metrics != "" {

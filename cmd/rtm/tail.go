@@ -44,6 +44,9 @@ which it was heard in "heard_at".`,
   rtm tail --as Tom --json --count 1`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.everything() && byHabit(cmd.Flag("history")) {
+				f.history = 0 // it is meant for the conversations that are followed
+			}
 			if err := f.check(); err != nil {
 				return err
 			}
@@ -62,12 +65,14 @@ which it was heard in "heard_at".`,
 	return cmd
 }
 
+// everything tells whether no conversation in particular is followed.
+func (f *tailFlags) everything() bool { return f.conversation == "" && len(f.with) == 0 }
+
 func (f *tailFlags) check() error {
-	one := f.conversation != "" || len(f.with) > 0
 	switch {
 	case f.conversation != "" && len(f.with) > 0:
 		return usagef("--with and --conversation exclude each other")
-	case !one && (f.join || f.history > 0):
+	case f.everything() && (f.join || f.history > 0):
 		return usagef("--join and --history need --conversation or --with")
 	case f.history < 0 || f.history > maxHistory:
 		return usagef("--history %d: must be 0 to %d", f.history, maxHistory)
