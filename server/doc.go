@@ -21,6 +21,27 @@
 //
 // Data is kept in memory and lost when the process ends.
 //
+// # Hooks
+//
+// [Hooks] are Go functions of the app, or with [HTTPHooks] its endpoints, that
+// decide about what is to happen or are told of what has happened. What the
+// protocol's documentation leaves open is decided like this:
+//
+//   - MessageReceived is asked about messages from clients, wills included, and
+//     about those that the REST interface sends to a conversation, a chat room or
+//     named clients of a service conversation: MessageReceived.Admin tells them
+//     apart. It is not asked about broadcasts, which have no list of recipients
+//     and come from the app itself. MessageSent tells of all of them.
+//   - It is asked once for each send: not about a repeated one with a token that
+//     was sent before.
+//   - The sender is not among the recipients. Its other devices get the message
+//     whatever the hook says of the recipients.
+//   - Recipients that a verdict leaves out get no push now. The message is in the
+//     history of their conversation all the same; of messages to named clients of
+//     a service conversation they get no copy at all.
+//   - The verdict of ReceiversOffline is for Hooks.OfflinePush, which hands
+//     notifications to a push service of the app's own. The server has none.
+//
 // # Watching it
 //
 // [Server.Stats] has counters and gauges: connections by how they ended,
