@@ -51,6 +51,9 @@
 //
 // # Trust
 //
+// docs/security.md lists what the server is thrown at, what stops it, and the
+// limits to set on the open internet, where rates are not off for good.
+//
 // A client is trusted with nothing. A frame that is too large, that does not
 // decode, or that breaks the WebSocket protocol ends its own connection. Apps
 // whose clients must be known switch on the verification of signatures. A

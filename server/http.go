@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/leanrtm/realtime/internal/wire"
@@ -34,6 +35,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.requests.leave()
+	steady(w, r, s.opts.RequestTimeout)
 	if s.cors(w, r) {
 		return
 	}
@@ -60,11 +62,18 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, codeNotFound, "none of the subprotocols is known")
 		return
 	}
+	ip := addressOf(r)
+	if !s.admission.admit(w, ip) {
+		return
+	}
+	leave := sync.OnceFunc(func() { s.admission.leave(ip) })
 	originOK := originAllowed(s.opts.Origins, r.Header.Get("Origin"))
-	// An error was answered, and is the peer's affair.
-	_ = s.conns.Serve(w, r, subprotocols(), name, func(c *transport.Conn) transport.Receiver {
-		return s.sessions.Accept(c, originOK)
+	err := s.conns.Serve(w, r, subprotocols(), name, func(c *transport.Conn) transport.Receiver {
+		return &admitted{Receiver: s.sessions.Accept(c, originOK), leave: leave}
 	})
+	if err != nil { // it was answered, and is the peer's affair
+		leave()
+	}
 }
 
 // subprotocol is what the peer asks for: in the header, or in the query where

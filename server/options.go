@@ -66,9 +66,16 @@ type Options struct {
 
 	ReadTimeout  time.Duration // silence after which a connection is closed; default 360 s, negative: never
 	LoginTimeout time.Duration // time for the first login on a connection; default 60 s, negative: any
-	RoomRejoin   time.Duration // how long a lost client keeps its place in a chat room; default 30 min
-	HookTimeout  time.Duration // for a hook that decides; default 5 s
-	HookFailure  HookFailure   // what follows when one fails; default: things proceed
+	FrameTimeout time.Duration // time for one frame to arrive; default 60 s, negative: any
+	// RequestTimeout is how long the body of an HTTP request may take, and a second
+	// more for each KiB of it, so that an upload may take its time; default 30 s. It
+	// takes the place of the http.Server's ReadTimeout, which holds if it is
+	// negative. What comes before the body is up to the http.Server alone: give it a
+	// ReadHeaderTimeout.
+	RequestTimeout time.Duration
+	RoomRejoin     time.Duration // how long a lost client keeps its place in a chat room; default 30 min
+	HookTimeout    time.Duration // for a hook that decides; default 5 s
+	HookFailure    HookFailure   // what follows when one fails; default: things proceed
 
 	// Users tells which client a session token of the app's own user system
 	// belongs to, for logins as a user of the app. It may block and is called on
@@ -95,6 +102,8 @@ const (
 	defaultTokenTTL     = 172800 * time.Second
 	defaultReadTimeout  = 360 * time.Second
 	defaultLoginTimeout = 60 * time.Second
+	defaultFrameTimeout = 60 * time.Second
+	defaultBodyTimeout  = 30 * time.Second
 	defaultRoomRejoin   = 30 * time.Minute
 	defaultHookTimeout  = 5 * time.Second
 	defaultMaxFrame     = 64 << 10
@@ -147,6 +156,8 @@ func (o Options) complete() (Options, error) {
 		{"TokenTTL", &o.TokenTTL, defaultTokenTTL, time.Second},
 		{"ReadTimeout", &o.ReadTimeout, defaultReadTimeout, 0},
 		{"LoginTimeout", &o.LoginTimeout, defaultLoginTimeout, 0},
+		{"FrameTimeout", &o.FrameTimeout, defaultFrameTimeout, 0},
+		{"RequestTimeout", &o.RequestTimeout, defaultBodyTimeout, 0},
 		{"RoomRejoin", &o.RoomRejoin, defaultRoomRejoin, time.Millisecond},
 		{"HookTimeout", &o.HookTimeout, defaultHookTimeout, time.Millisecond},
 	} {

@@ -32,6 +32,7 @@ type Server struct {
 	metered    *meteredStore
 	hookCounts *hookCounts
 	engine     *engine.Engine
+	admission  *admission
 	conns      *transport.Server
 	registry   *session.Registry
 	sessions   *session.Manager
@@ -80,6 +81,7 @@ func New(o Options) (*Server, error) {
 	if s.ownStore {
 		s.store = NewMemoryStore()
 	}
+	s.admission = newAdmission(o.Limits)
 	s.metered = &meteredStore{Store: s.store, observe: observer.Commit}
 	ids := id.New()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -130,6 +132,8 @@ func New(o Options) (*Server, error) {
 		QueueFrames:  o.QueueFrames,
 		ReadTimeout:  o.ReadTimeout,
 		LoginTimeout: o.LoginTimeout,
+		FrameTimeout: o.FrameTimeout,
+		FrameRate:    o.Limits.FrameRate,
 		Logger:       o.Logger,
 	})
 	blobs := file.Blobs(new(file.Memory))

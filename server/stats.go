@@ -83,7 +83,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Connections:         int64(conns.Open),
 		ConnectionsAccepted: conns.Accepted,
-		ConnectionsRefused:  conns.Refused,
+		ConnectionsRefused:  conns.Refused + s.admission.refusals(),
 		Disconnects:         byCode(conns.Closed),
 		SlowConsumers:       conns.Overflow,
 		Sessions:            int64(s.registry.Sessions()),

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // The paths below which files are uploaded and served. They are part of the
@@ -186,8 +185,6 @@ func (s *Service) serveUpload(w http.ResponseWriter, r *http.Request) {
 		fail(w, ErrTooLarge)
 		return
 	}
-	// A slow upload must not be cut off by the time limits of ordinary requests.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	if err := s.Upload(r.Context(), id, r.URL.Query().Get("token"), r.Body); err != nil {
 		fail(w, err)
 		return

@@ -59,6 +59,18 @@ type Limits struct {
 	SendRate    int // messages
 	HistoryRate int // history queries
 	RequestRate int // all others
+
+	// FrameRate is how many frames one connection may send in a minute, whatever
+	// they are and for whichever of its clients, heartbeats and pings included; one
+	// that sends more is closed. Default no limit. Pings and pongs alone may be 600
+	// in any case.
+	FrameRate int
+
+	// WebSocket connections; the excess is refused with HTTP status 503 before it
+	// costs anything. Default no limit. Behind a proxy all come from its address.
+	Connections   int // at once
+	ConnectionsIP int // at once from one address
+	ConnectRate   int // new ones per second
 }
 
 // NoLimit is the figure that limits nothing.
@@ -85,6 +97,10 @@ func (l Limits) WithDefaults() Limits {
 		{&l.SendRate, NoLimit},
 		{&l.HistoryRate, NoLimit},
 		{&l.RequestRate, NoLimit},
+		{&l.FrameRate, NoLimit},
+		{&l.Connections, NoLimit},
+		{&l.ConnectionsIP, NoLimit},
+		{&l.ConnectRate, NoLimit},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -45,7 +45,12 @@ type Conn struct {
 	draining atomic.Bool
 	inflight atomic.Int32
 
-	idle    alarm // read and login timeout
+	begun    atomic.Int64 // when the frame that is arriving began; 0: none is
+	rings    atomic.Int64 // when idle will ring
+	controls pace         // pings and pongs; of the reader
+	frames   pace         // all frames; of the reader
+
+	idle    alarm // read, login and frame timeout
 	release alarm // the hold lane
 
 	writer sync.WaitGroup // counts the writer goroutine, 0 or 1
@@ -197,8 +202,21 @@ func (c *Conn) watch(now time.Duration) {
 		}
 		next = min(next, at)
 	}
-	if next != asleep {
-		c.srv.alarms.set(&c.idle, next)
+	if begun := c.begun.Load(); begun != 0 && o.FrameTimeout > 0 {
+		at := time.Duration(begun) + o.FrameTimeout
+		if now >= at {
+			c.CloseCode(wire.CodeReadTimeout)
+			return
+		}
+		next = min(next, at)
+	}
+	c.ring(next)
+	// A frame may have begun since it was looked at, and its reader seen the alarm
+	// that has just gone off.
+	if begun := c.begun.Load(); begun != 0 && o.FrameTimeout > 0 {
+		if at := time.Duration(begun) + o.FrameTimeout; at < next {
+			c.ring(at)
+		}
 	}
 }
 
@@ -245,10 +263,12 @@ func (c *Conn) read() {
 			return
 		}
 		buf := c.srv.reads.Get().(*[]byte)
+		c.arriving()
 		frame, err := c.ws.read(*buf, limit)
+		c.arrived()
 		var cmd *pb.GenericCommand
 		switch {
-		case c.ending.Load() || c.draining.Load(): // only the peer's close frame matters now
+		case c.ending.Load() || c.draining.Load() || c.hurried(): // only the peer's close frame matters now
 		case errors.Is(err, errTooLong):
 			c.CloseCode(wire.CodeFrameTooLong)
 		case err == nil:

@@ -51,8 +51,10 @@
 //
 //   - A frame larger than allowed: close 4109. One that does not decode, is of
 //     the wrong WebSocket type or names no command: close 4114.
-//   - Nothing received for too long: close 4107. No session opened in time:
-//     close 4108.
+//   - Nothing received for too long, or a frame that does not arrive in time:
+//     close 4107. No session opened in time: close 4108.
+//   - More frames in a minute than allowed, or more than 600 pings and pongs:
+//     close 1008.
 //   - A violation of the WebSocket protocol: the library's own close code.
 //   - A write that does not get on for 10 s, or fails: the connection is cut.
 //   - A panic in the Receiver: it is logged, and the connection is closed with

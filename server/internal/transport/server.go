@@ -23,6 +23,8 @@ type Options struct {
 	QueueFrames  int           // pushes that may wait on one connection
 	ReadTimeout  time.Duration // silence after which a connection is closed; ≤ 0: never
 	LoginTimeout time.Duration // time to open a first session; ≤ 0: any
+	FrameTimeout time.Duration // for one frame to arrive, from its first byte on; ≤ 0: any
+	FrameRate    int           // frames of one connection per minute, pings included; ≤ 0: any
 	Logger       *slog.Logger
 }
 

@@ -46,6 +46,9 @@ func accept(w http.ResponseWriter, r *http.Request, c *Conn, subprotocols []stri
 	ws, err := websocket.Accept(&hijacker{ResponseWriter: w, conn: c}, r, &websocket.AcceptOptions{
 		Subprotocols:       subprotocols,
 		InsecureSkipVerify: true, // origins are judged at login, where a refusal can be told
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { c.controlled(); return true },
+		OnPongReceived:     func(context.Context, []byte) { c.controlled() },
 	})
 	if err != nil {
 		return nil, err
@@ -145,6 +148,7 @@ func (l *line) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
+	l.conn.watchFrame()
 	n, err := l.Conn.Read(p)
 	if n > 0 {
 		l.conn.heard()
