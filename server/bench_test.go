@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -85,13 +86,17 @@ func BenchmarkRoom(b *testing.B) {
 			frame := tom.Encode(direct(cid, roomText, 9))
 			members.size = members.first(tom, frame)
 			wait := members.read()
+			var acks time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
+				said := time.Now()
 				tom.Write(frame)
-				wait(1)
 				tom.Read() // the ack
+				acks += time.Since(said)
+				wait(1)
 			}
 			reportPushes(b, n)
+			b.ReportMetric(float64(acks.Nanoseconds())/float64(b.N), "ns/ack")
 			members.close()
 		})
 		b.Run(fmt.Sprintf("members=%d/floor", n), func(b *testing.B) {

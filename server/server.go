@@ -189,6 +189,7 @@ func (s *Server) stop(ctx context.Context) error {
 		s.conns.Close()
 		<-s.requests.close()
 		s.engine.Close(ctx)
+		s.registry.Close()
 		s.err = s.closeStore()
 		if s.filesDir != nil {
 			if err := s.filesDir.Close(); err != nil {

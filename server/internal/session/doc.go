@@ -43,6 +43,40 @@
 // names the device: if the tag is held by another one, it was displaced
 // meanwhile.
 //
+// # Fan-out
+//
+// An event for up to 64 receivers is pushed by whoever publishes it, which the
+// engine does with the conversation locked. One for more is split among workers,
+// as many as there are processors, each of which pushes to a fixed share of the
+// connections; the publisher goes on at once, so that neither the sender's ack
+// nor the next message waits for thousands of pushes. A worker has a queue, first
+// in first out, and these states:
+//
+//	idle ──a share──▶ busy ──the queue is empty──▶ idle
+//
+// Only a busy worker has a goroutine. The [Registry] owns it, and Close waits for
+// it.
+//
+// What is published in an order reaches a session in that order, whatever the
+// numbers of receivers: an event for few is pushed at once to those sessions whose
+// worker is idle, and queued behind what waits at the worker for all others. The
+// worker counts as busy until its last push is done. So an order holds for
+// a session over all conversations, lists and lanes; two events that nobody has
+// put into an order are in none.
+//
+// Who gets an event is settled while it is published. A session whose gate is
+// shut has it left there at once, so that a snapshot never meets an event that is
+// still on its way. Sets that rarely change, rooms and subscribers, keep their
+// sessions by worker until they do. A session that joins later does not get what
+// was said before; one that leaves may get it after the reply to its leaving: a
+// reply passes what waits at a worker. A session that ends gets nothing more from
+// a worker: remove says so to the session and waits for the pushes that are being
+// made, at most 64 of them. That is why a client that opens again on its
+// connection is not told by the former session what its snapshot has told already.
+//
+// At a worker 131,072 pushes may wait. Publishers wait for room beyond that, with
+// the conversation locked; the worker needs no lock that they could hold.
+//
 // # Goroutines
 //
 // Commands run on the reader of their connection, in order. Those that may take
@@ -59,6 +93,8 @@
 // In this order; none is held while the engine, the store or a hook is called:
 //
 //	appIndex.opening → Session.mu → shard → gate.mu → the connection's queue
+//	worker.passing → the connection's queue
 //
-// link.mu and lanes.mu are leaves.
+// link.mu, lanes.mu and worker.mu are leaves. No lock of this package is held
+// while worker.passing or worker.mu is taken.
 package session

@@ -101,22 +101,22 @@ func (a *appIndex) online(client string) bool {
 	return false
 }
 
-func (a *appIndex) toClient(client string, d delivery) {
+func (a *appIndex) toClient(client string, p *parcel) {
 	shard := &a.clients[a.shard(client)]
 	shard.RLock()
 	defer shard.RUnlock()
 	for _, s := range shard.sessions[client] {
-		d.to(s)
+		p.to(s)
 	}
 }
 
-func (a *appIndex) toEveryone(d delivery) {
+func (a *appIndex) toEveryone(p *parcel) {
 	for i := range a.clients {
 		shard := &a.clients[i]
 		shard.RLock()
 		for _, list := range shard.sessions {
 			for _, s := range list {
-				d.to(s)
+				p.to(s)
 			}
 		}
 		shard.RUnlock()
@@ -186,14 +186,12 @@ func (a *appIndex) roomMembers(cid string, n int) []string {
 	return members
 }
 
-func (a *appIndex) toRoom(cid string, d delivery) {
+func (a *appIndex) toRoom(cid string, p *parcel) {
 	shard := &a.rooms[a.shard(cid)]
 	shard.RLock()
 	defer shard.RUnlock()
 	if r := shard.rooms[cid]; r != nil {
-		for _, s := range r.sessions.list {
-			d.to(s)
-		}
+		p.toSet(&r.sessions)
 	}
 }
 
@@ -221,26 +219,37 @@ func (a *appIndex) unsubscribe(s *Session, cid string) {
 	}
 }
 
-func (a *appIndex) toSubscribers(cid string, d delivery) {
+func (a *appIndex) toSubscribers(cid string, p *parcel) {
 	a.opening.RLock()
 	defer a.opening.RUnlock()
 	for s := range a.behind {
-		d.to(s) // its gate keeps the event: it cannot open now
+		p.to(s) // its gate keeps the event: it cannot open now
 	}
 	shard := &a.services[a.shard(cid)]
 	shard.RLock()
 	defer shard.RUnlock()
-	if subscribers := shard.subscribers[cid]; subscribers != nil {
-		for _, s := range subscribers.list {
-			d.to(s)
-		}
-	}
+	p.toSet(shard.subscribers[cid])
 }
 
-// set is a set of sessions that is fast to walk.
+// set is a set of sessions that is fast to walk. Changing it needs the lock of
+// its shard for writing, everything else for reading.
 type set struct {
-	list []*Session
-	at   map[*Session]int
+	list   []*Session
+	at     map[*Session]int
+	shares atomic.Pointer[[maxWorkers][]*Session] // the list by worker, as it is; nil: not made yet
+}
+
+// byWorker returns the sessions of each worker. Nobody changes what is returned.
+func (st *set) byWorker() *[maxWorkers][]*Session {
+	if made := st.shares.Load(); made != nil {
+		return made
+	}
+	shares := new([maxWorkers][]*Session)
+	for _, s := range st.list {
+		shares[s.worker] = append(shares[s.worker], s)
+	}
+	st.shares.Store(shares)
+	return shares
 }
 
 func (st *set) add(s *Session) {
@@ -252,6 +261,7 @@ func (st *set) add(s *Session) {
 	}
 	st.at[s] = len(st.list)
 	st.list = append(st.list, s)
+	st.shares.Store(nil)
 }
 
 func (st *set) remove(s *Session) bool {
@@ -265,5 +275,6 @@ func (st *set) remove(s *Session) bool {
 	st.list[last] = nil
 	st.list = st.list[:last]
 	delete(st.at, s)
+	st.shares.Store(nil)
 	return true
 }

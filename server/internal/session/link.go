@@ -15,6 +15,7 @@ type link struct {
 	m        *Manager
 	conn     *transport.Conn
 	originOK bool
+	worker   uint8 // of its sessions
 
 	lanes *lanes // slow commands; made when first needed, by the reader
 

@@ -135,6 +135,7 @@ func newEnv(t *testing.T, change ...func(*session.Config)) *env {
 	t.Cleanup(func() {
 		e.conns.Close()
 		m.Close()
+		e.reg.Close()
 		hs.Close()
 		wg.Wait()
 		require.Zero(t, e.reg.Sessions())

@@ -80,7 +80,7 @@ func (m *Manager) Close() { m.cancel() }
 // Accept returns the receiver of a new connection. originOK is false if it
 // comes from a web page that may not use the server; it is told so at its login.
 func (m *Manager) Accept(c *transport.Conn, originOK bool) transport.Receiver {
-	return &link{m: m, conn: c, originOK: originOK}
+	return &link{m: m, conn: c, originOK: originOK, worker: m.cfg.Registry.spread.assign()}
 }
 
 // closedBody is a session/closed push.

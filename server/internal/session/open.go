@@ -189,6 +189,7 @@ func (lg *login) describe() {
 		index:  m.cfg.Registry.appOf(lg.app.ID),
 		actor:  lg.Actor,
 		caps:   lg.Actor.Caps,
+		worker: l.worker,
 		token:  lg.Token,
 		proof:  lg.proof,
 		peer:   wire.AppendPeer(nil, lg.client),

@@ -2,6 +2,7 @@ package session
 
 import (
 	"hash/maphash"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -22,14 +23,16 @@ type Registry struct {
 		sync.RWMutex
 		sessions map[fanout.SessionRef]*Session
 	}
-	apps  atomic.Pointer[map[string]*appIndex] // copied to change it
-	grow  sync.Mutex                           // guards changes of apps
-	ended func(fanout.Ended)                   // set by the Manager before the first session
+	spread spreader
+	apps   atomic.Pointer[map[string]*appIndex] // copied to change it
+	grow   sync.Mutex                           // guards changes of apps
+	ended  func(fanout.Ended)                   // set by the Manager before the first session
 }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	r := &Registry{seed: maphash.MakeSeed(), ended: func(fanout.Ended) {}}
+	r.spread.init(runtime.GOMAXPROCS(0))
 	for i := range r.refs {
 		r.refs[i].sessions = make(map[fanout.SessionRef]*Session)
 	}
@@ -85,6 +88,10 @@ type endedSession struct {
 
 // remove takes a session out. Only the first call for a session returns true.
 func (r *Registry) remove(s *Session, code wire.Code, reason string) (endedSession, bool) {
+	// First, so that a later session of the same client on the same connection is
+	// not pushed again what this one still had to get.
+	s.over.Store(true)
+	r.spread.release(s)
 	if s.gate.Load() != nil {
 		s.index.opening.Lock()
 		delete(s.index.behind, s)
@@ -310,8 +317,8 @@ func (r *Registry) SetWill(ref fanout.SessionRef, will func()) bool {
 	return true
 }
 
-// Publish pushes an event to its receivers. Events that are published one after
-// the other reach a session in that order.
+// Publish pushes an event to its receivers, or has that done if they are many.
+// Events that are published one after the other reach a session in that order.
 func (r *Registry) Publish(ev *fanout.Event) {
 	a := r.app(ev.App)
 	if a == nil {
@@ -323,23 +330,35 @@ func (r *Registry) Publish(ev *fanout.Event) {
 			d.actor = s.conn
 		}
 	}
+	p := parcel{delivery: d, spread: &r.spread}
 	switch ev.Kind {
 	case fanout.TargetClients:
+		if len(ev.Clients) > p.spread.inline {
+			p.many = len(ev.Clients)
+		}
 		for _, client := range ev.Clients {
-			a.toClient(client, d)
+			a.toClient(client, &p)
 		}
 	case fanout.TargetRoom:
-		a.toRoom(ev.Conv, d)
+		a.toRoom(ev.Conv, &p)
 	case fanout.TargetSubscribers:
-		a.toSubscribers(ev.Conv, d)
+		a.toSubscribers(ev.Conv, &p)
 	case fanout.TargetEveryone:
-		a.toEveryone(d)
+		if n := int(a.count.Load()); n > p.spread.inline {
+			p.many = n
+		}
+		a.toEveryone(&p)
 	case fanout.TargetSession:
 		if s := r.session(ev.Session); s != nil {
-			d.to(s)
+			p.to(s)
 		}
 	}
+	p.send()
 }
+
+// Close waits until what was published is with the connections. They must be
+// closed before, and nothing may be published any more.
+func (r *Registry) Close() { r.spread.wait() }
 
 // delivery is an event on its way to its receivers.
 type delivery struct {
@@ -347,22 +366,20 @@ type delivery struct {
 	actor *transport.Conn // the connection on which the event is held; nil: none
 }
 
-// to pushes the event to one session, or leaves it at the session's gate.
-func (d delivery) to(s *Session) {
+// concerns tells whether a session is to get the event.
+func (d delivery) concerns(s *Session) bool {
 	ev := d.ev
-	if s.ref == ev.Except || s.caps&ev.NeedCaps != ev.NeedCaps || ev.Counts && s.actor.Offline {
-		return
-	}
-	if g := s.gate.Load(); g != nil && g.leave(d) {
-		return
-	}
-	d.push(s)
+	return s.ref != ev.Except && s.caps&ev.NeedCaps == ev.NeedCaps && (!ev.Counts || !s.actor.Offline)
 }
 
 func (d delivery) push(s *Session) {
-	var hold fanout.Hold
-	if d.actor == s.conn {
-		hold = d.ev.Hold
+	s.conn.Push(s.peer, d.ev.Body, d.ev.Class, d.hold(s.conn))
+}
+
+// hold is what the event waits for on a connection.
+func (d delivery) hold(conn *transport.Conn) fanout.Hold {
+	if d.actor != conn {
+		return fanout.Hold{}
 	}
-	s.conn.Push(s.peer, d.ev.Body, d.ev.Class, hold)
+	return d.ev.Hold
 }

@@ -19,6 +19,7 @@ type Session struct {
 	index  *appIndex
 	actor  fanout.Actor
 	caps   int64
+	worker uint8  // pushes to it what goes to many
 	token  string // id of the chain of tokens
 	proof  string // hash of the signature that it was opened with; empty: none
 	peer   []byte // the encoded peerId: begins every frame
@@ -27,6 +28,7 @@ type Session struct {
 	// tag; 0: it has none, or not yet.
 	tagOrder atomic.Int64
 	gate     atomic.Pointer[gate] // nil: open
+	over     atomic.Bool          // it is about to end: workers push nothing to it any more
 
 	mu     sync.Mutex
 	open   bool // the login was granted

@@ -103,6 +103,23 @@ func (c *Conn) Push(head, body []byte, class fanout.Class, hold Hold) {
 	c.mu.Unlock()
 }
 
+// PushMany is Push for several frames that differ in their heads only. They are
+// queued in one go, so that the writer finds them together.
+func (c *Conn) PushMany(heads [][]byte, body []byte, class fanout.Class, hold Hold) {
+	if c.tapped != nil {
+		for _, head := range heads {
+			c.Push(head, body, class, hold)
+		}
+		return
+	}
+	reply := class == fanout.ClassReply
+	c.mu.Lock()
+	for _, head := range heads {
+		c.pushLocked(entry{head: head, body: body, reply: reply}, class, hold)
+	}
+	c.mu.Unlock()
+}
+
 // Barrier keeps all later pushes back until call was answered, as if one of
 // them was held for it.
 func (c *Conn) Barrier(call *Call) {
