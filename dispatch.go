@@ -55,8 +55,16 @@ type delivery struct {
 type handled struct {
 	pending atomic.Int64 // those who have not finished, and publishing while it is not over
 	some    atomic.Bool  // somebody handled it
-	done    func(handled bool)
+	then    afterwards
 }
+
+// afterwards is told that everybody is through with an event.
+type afterwards interface{ done(handled bool) }
+
+// afterwardsFunc is a function as afterwards.
+type afterwardsFunc func(handled bool)
+
+func (f afterwardsFunc) done(handled bool) { f(handled) }
 
 // publishing keeps pending above zero until all receivers are counted.
 const publishing = 1 << 40
@@ -65,9 +73,15 @@ func newHandled(done func(handled bool)) *handled {
 	if done == nil {
 		return nil
 	}
-	h := &handled{done: done}
-	h.pending.Store(publishing)
+	h := new(handled)
+	h.begin(afterwardsFunc(done))
 	return h
+}
+
+// begin readies the zero handled.
+func (h *handled) begin(then afterwards) {
+	h.then = then
+	h.pending.Store(publishing)
 }
 
 // published sets how many receivers there are.
@@ -95,7 +109,7 @@ func (h *handled) finished(gaveUp bool) {
 
 func (h *handled) add(n int64) {
 	if h.pending.Add(n) == 0 {
-		h.done(h.some.Load())
+		h.then.done(h.some.Load())
 	}
 }
 
@@ -154,7 +168,7 @@ func (c *Conversation) Events(ctx context.Context) iter.Seq2[Event, error] {
 // emit hands ev to the streams and handlers of the client, and after those to
 // the handlers of the conversation it happened in. It never blocks. It is
 // called by the processing goroutine, and by sends for their status.
-func (c *IMClient) emit(ev Event) { c.emitThen(ev, nil) }
+func (c *IMClient) emit(ev Event) { c.deliverEvent(delivery{event: ev}) }
 
 // emitThen is emit that calls done when every handler has returned and every
 // stream has asked for the next event or has ended. handled tells whether
@@ -162,8 +176,12 @@ func (c *IMClient) emit(ev Event) { c.emitThen(ev, nil) }
 // goroutines, or at once when nobody listens, and must not block. It is not
 // called for what Close discards.
 func (c *IMClient) emitThen(ev Event, done func(handled bool)) {
+	c.deliverEvent(delivery{event: ev, handled: newHandled(done)})
+}
+
+// deliverEvent is emitThen for what is a delivery already.
+func (c *IMClient) deliverEvent(d delivery) {
 	c.counters.events.Add(1)
-	d := delivery{event: ev, handled: newHandled(done)}
 	overflow := false
 	// One lock around both, so that streams and handlers see one order.
 	c.emitMu.Lock()

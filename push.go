@@ -45,6 +45,8 @@ type delivered struct {
 	client   *IMClient
 	message  Message
 	event    MessageEvent
+	unread   UnreadMessagesCountUpdateEvent
+	handled  handled // of event
 	at       point
 	stored   bool          // part of the history: counts for the position
 	ackAfter bool          // acknowledge when handled
@@ -84,7 +86,7 @@ func (c *IMClient) pushedMessage(ctx context.Context, m *pb.DirectCommand) {
 	if !news {
 		var mentions Message
 		mentions.setMentions(m.GetMentionPids(), m.GetMentionAll(), c.ID())
-		c.sync.countUnread(conv, mentions.Mentioned)
+		c.sync.countUnread(conv, mentions.Mentioned, new(UnreadMessagesCountUpdateEvent))
 		return
 	}
 	d := &delivered{client: c, at: at, stored: !m.GetTransient()}
@@ -141,7 +143,7 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 				c.sync.counted(m, d.at)
 			}
 			if counted {
-				c.sync.countUnread(conv, m.Mentioned)
+				c.sync.countUnread(conv, m.Mentioned, &d.unread)
 			}
 		}
 	}
@@ -150,7 +152,8 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		c.counters.recovered.Add(1)
 	}
 	d.event.Conversation, d.event.Message = conv, m
-	c.emitThen(&d.event, d.done)
+	d.handled.begin(d)
+	c.deliverEvent(delivery{event: &d.event, handled: &d.handled})
 }
 
 // dispatches asks the plugins whether a message becomes an event.

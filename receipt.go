@@ -33,8 +33,8 @@ func (s *clientSync) restoreUnread(cid string, n int, mentioned bool) {
 	}
 }
 
-// countUnread adds one unread message and tells listeners.
-func (s *clientSync) countUnread(conv *Conversation, mentioned bool) {
+// countUnread adds one unread message and tells listeners, by ev.
+func (s *clientSync) countUnread(conv *Conversation, mentioned bool, ev *UnreadMessagesCountUpdateEvent) {
 	s.counting.Lock()
 	defer s.counting.Unlock()
 	s.mu.Lock()
@@ -43,7 +43,8 @@ func (s *clientSync) countUnread(conv *Conversation, mentioned bool) {
 	m.mentioned = m.mentioned || mentioned
 	n, mentioned := m.unread, m.mentioned
 	s.mu.Unlock()
-	s.tellUnread(conv, n, mentioned)
+	*ev = UnreadMessagesCountUpdateEvent{Conversation: conv, Count: n, Mentioned: mentioned, LastMessage: conv.LastMessage()}
+	s.client.emit(ev)
 }
 
 // setUnread sets the count and tells listeners if it is another one.
