@@ -33,19 +33,15 @@ const keepAlive = 256
 // newConvCache makes the cache of a new client, and readies its clientSync.
 func newConvCache(c *IMClient) *convCache {
 	c.sync.init(c)
-	return &convCache{
-		client:  c,
-		entries: make(map[string]*convEntry),
-		sweep:   4 * keepAlive,
-		young:   make(map[string]*Conversation),
-	}
+	// The maps are made when there is something to put into them: most clients of
+	// a connection that has many are silent.
+	return &convCache{client: c, sweep: 4 * keepAlive}
 }
 
 // init readies the state of a new client.
 func (s *clientSync) init(c *IMClient) {
 	s.client, s.seed = c, maphash.MakeSeed()
 	s.acks.send, s.reads.send = s.flushAcks, s.flushReads
-	s.sending, s.reading = make(map[*sending]struct{}), make(map[string]point)
 	// Until the server has told its time; as other SDKs do.
 	s.lastPatch = time.Now().UnixMilli()
 	if c.opts.hasPosition {
@@ -78,7 +74,10 @@ func (cc *convCache) get(id string) *Conversation {
 
 // keep keeps conv alive for some time, with mu held.
 func (cc *convCache) keep(id string, conv *Conversation) {
-	if len(cc.young) >= keepAlive {
+	switch {
+	case cc.young == nil:
+		cc.young = make(map[string]*Conversation)
+	case len(cc.young) >= keepAlive:
 		cc.old, cc.young = cc.young, make(map[string]*Conversation, keepAlive)
 	}
 	cc.young[id] = conv
@@ -101,6 +100,9 @@ func (cc *convCache) getOrMake(id string) (conv *Conversation, made bool) {
 			}
 		}
 		cc.sweep = max(4*keepAlive, 2*len(cc.entries))
+	}
+	if cc.entries == nil {
+		cc.entries = make(map[string]*convEntry)
 	}
 	cc.entries[id] = &convEntry{ptr: weak.Make(conv)}
 	cc.keep(id, conv)

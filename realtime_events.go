@@ -65,7 +65,7 @@ func (rt *Realtime) linkChanged(l *link.Link, e link.Event) {
 	}
 	rt.mu.RUnlock()
 	for _, c := range clients {
-		c.enqueue(job{link: e})
+		c.enqueue(job{link: &e})
 	}
 }
 

@@ -239,6 +239,9 @@ func (s *clientSync) flushReads() {
 		}
 		s.mu.Lock()
 		for _, tuple := range convs {
+			if s.reading == nil {
+				s.reading = make(map[string]point)
+			}
 			s.reading[tuple.GetCid()] = due[tuple.GetCid()]
 			delete(due, tuple.GetCid())
 		}

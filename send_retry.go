@@ -124,6 +124,9 @@ func (s *clientSync) leaveOutbox() {
 func (s *clientSync) begin(m *sending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.sending == nil {
+		s.sending = make(map[*sending]struct{})
+	}
 	s.sending[m] = struct{}{}
 	if m.opts.has(sendReceipt) {
 		m.settled = make(chan struct{})

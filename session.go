@@ -36,8 +36,8 @@ func (s *session) live() bool { return s != nil && s.link.Gen() == s.gen }
 // of the link, or a call.
 type job struct {
 	push *pb.GenericCommand
-	gen  uint64     // of the connection that the push came over
-	link link.Event // Kind 0: none
+	gen  uint64      // of the connection that the push came over
+	link *link.Event // nil: none
 	call func(ctx context.Context)
 }
 
@@ -62,7 +62,7 @@ func (c *IMClient) process(ctx context.Context, j job) {
 	case j.push != nil:
 		c.pushed(ctx, j.push)
 	default:
-		c.linkChanged(ctx, j.link)
+		c.linkChanged(ctx, *j.link)
 	}
 }
 

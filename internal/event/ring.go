@@ -9,7 +9,7 @@ type ring[T any] struct {
 }
 
 const (
-	ringMin  = 8
+	ringMin  = 4
 	ringKeep = 64 // an empty ring of at most this size keeps its memory
 )
 

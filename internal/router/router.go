@@ -162,6 +162,10 @@ func (r *Router) get(ctx context.Context, url string, answer any) error {
 		req.Header[key] = values
 	}
 	req.Header.Set("Accept", "application/json")
+	// This is asked once in an hour: a connection kept for the next time, which the
+	// dial of the socket would leave lying even if it took this one over, costs as
+	// much memory as the socket.
+	req.Close = true
 	resp, err := r.o.HTTPClient.Do(req)
 	if err != nil {
 		return err
