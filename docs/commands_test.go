@@ -61,11 +61,38 @@ func checkCommand(t *testing.T, b block, words []string) {
 	}
 }
 
+// The pages of the examples tell of all of them, and of no other.
+func TestExamplesAreListed(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir("../examples")
+	require.NoError(t, err)
+	var want []string
+	for _, e := range entries {
+		if e.IsDir() {
+			want = append(want, e.Name())
+		}
+	}
+	command := regexp.MustCompile("(?m)^\\| \\[(\\w+)\\]\\(\\w+\\) \\| `go (run|test) ./examples/(\\w+)` ")
+	for _, page := range []string{"../examples/README.md", "../examples/README.zh-CN.md"} {
+		data, err := os.ReadFile(page)
+		require.NoError(t, err)
+		var told []string
+		for _, m := range command.FindAllStringSubmatch(string(data), -1) {
+			assert.Equal(t, m[1], m[3], page)
+			told = append(told, m[1])
+			if m[2] == "run" {
+				assert.FileExists(t, filepath.Join("../examples", m[1], "main.go"), page)
+			}
+		}
+		assert.ElementsMatch(t, want, told, page)
+	}
+}
+
 // Relative links lead to files of the repository.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	var all []string
-	for _, pattern := range []string{"*.md", "../*.md"} {
+	for _, pattern := range []string{"*.md", "../*.md", "../examples/*.md"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, found)
