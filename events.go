@@ -61,9 +61,9 @@ type MessageRecallEvent struct {
 // another status. The events of one send are joined by Token.
 //
 // A send that failed with ErrOutcomeUnknown may turn out to have been stored, when
-// the client has reconnected: then StatusSent follows after StatusFailed. The
-// history names no tokens, so that a message of the same content which another
-// device of this client has sent meanwhile may be taken for it.
+// the client has reconnected: then StatusSent, or StatusDelivered, follows after
+// StatusFailed. The history names no tokens, so that a message of the same content
+// which another device of this client has sent meanwhile may be taken for it.
 type MessageStatusEvent struct {
 	Conversation *Conversation
 	Message      *Message // with the status it has now

@@ -291,6 +291,7 @@ func TestAddressees(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		_, err = h.BroadcastToAll(e.ctx(), cast("GM", "everyone"))
 		require.NoError(t, err)
+		time.Sleep(time.Millisecond) // several logs have no order within one
 		talk := e.conversation("tom", "jerry")
 		_, err = talk.Send(e.ctx(), text("tom", "talk"))
 		require.NoError(t, err)

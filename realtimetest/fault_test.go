@@ -95,11 +95,12 @@ func TestActionsOnCommands(t *testing.T) {
 				wantTom := []string{}
 				if test.cut {
 					wantTom = slices.Clone(reconnected)
-					if test.executed {
-						wantTom = append(wantTom, "hit") // for all Tom knew, it was never stored
-					}
 				}
-				require.Equal(t, wantTom, names(s.toms.take()))
+				toms := s.toms.take()
+				require.Equal(t, wantTom, names(toms))
+				if test.cut { // and what has become of the message, Tom learns when he is back
+					require.Equal(t, test.executed, lastStatus(toms) != realtime.StatusFailed)
+				}
 				wantJerry, wantHistory := []string{}, []string{}
 				if test.executed {
 					wantJerry, wantHistory = []string{"hit"}, []string{"hit"}
@@ -343,4 +344,14 @@ func TestFaultsThatCannotHappenFailTheTest(t *testing.T) {
 			require.Contains(t, fails[0], test.want)
 		})
 	}
+}
+
+// lastStatus is what was told last about a message that was sent.
+func lastStatus(events []realtime.Event) (s realtime.MessageStatus) {
+	for _, e := range events {
+		if e, ok := e.(*realtime.MessageStatusEvent); ok {
+			s = e.Message.Status
+		}
+	}
+	return s
 }
