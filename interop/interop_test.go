@@ -19,6 +19,7 @@ import (
 func versions() []string { return []string{"rc8", "v4"} }
 
 func TestInterop(t *testing.T) {
+	t.Parallel()
 	nodePath := node(t)
 	dir := install(t)
 	files, err := filepath.Glob("js/cases/*.js")

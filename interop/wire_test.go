@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,23 +23,43 @@ const wireFile = "../docs/wire-differences.md"
 // TestWire holds what the official SDK and the Go SDK send for the same calls to
 // each other. The known differences are in docs/wire-differences.md.
 func TestWire(t *testing.T) {
+	t.Parallel()
 	nodePath := node(t)
 	dir := install(t)
+	var mu sync.Mutex
 	recorded := make(map[string]*exchange) // by version
-	for _, version := range versions() {
-		recorder := &recorder{}
-		b := newBridge(t, recorder)
-		b.run(nodePath, dir, "wire.js", version)
-		b.close()
-		sockets, err := recorder.sockets()
-		if err != nil {
-			t.Fatal(err)
+	t.Run("record", func(t *testing.T) {
+		for _, version := range versions() {
+			t.Run(version, func(t *testing.T) {
+				t.Parallel()
+				e := record(t, nodePath, dir, version)
+				mu.Lock()
+				defer mu.Unlock()
+				recorded[version] = e
+			})
 		}
-		if recorded[version], err = b.exchange(sockets); err != nil {
-			t.Fatal(err)
-		}
+	})
+	if len(recorded) < len(versions()) {
+		return // only some were asked for, or they have failed
 	}
 	checkWire(t, recorded[versions()[0]].steps, differences(t, recorded))
+}
+
+// record runs the scenario with a version and the Go SDK.
+func record(t *testing.T, nodePath, dir, version string) *exchange {
+	r := &recorder{}
+	b := newBridge(t, r)
+	defer b.close()
+	b.run(nodePath, dir, "wire.js", version)
+	sockets, err := r.sockets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := b.exchange(sockets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // form is what one frame, or one upgrade request, consists of: values by field.

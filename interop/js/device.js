@@ -1,8 +1,6 @@
-// Devices: fresh copies of the official SDK, as it came from the registry,
-// pointed at a server.
+// Devices: copies of the official SDK, as it came from the registry, pointed at
+// a server.
 'use strict';
-
-const packages = { rc8: 'leancloud-realtime', v4: 'leancloud-realtime-4' };
 
 // env is the server that the test has started for this file of cases.
 const env = {
@@ -18,11 +16,12 @@ function forget(pattern) {
   Object.keys(require.cache).forEach(key => pattern.test(key) && delete require.cache[key]);
 }
 
-// load returns a fresh copy of an SDK version. The SDK allows one Realtime per
-// app and module instance, so every copy counts as a device of its own.
+// load returns a copy of an SDK version for one more device. rc.8 allows one
+// Realtime per app and copy, so every device has one of its own.
 function load(version) {
-  forget(/node_modules\/(leancloud-realtime|leancloud-realtime-4|leancloud-realtime-plugin-typed-messages)\//);
-  return require(packages[version]);
+  if (version === 'v4') return require('leancloud-realtime-4');
+  forget(/node_modules\/leancloud-realtime\//);
+  return require('leancloud-realtime');
 }
 
 // device returns a Realtime of a version, pointed at a server (at, else that of
@@ -40,12 +39,17 @@ function device(version, { at: where = env, tls = false, ...options } = {}) {
   return { sdk, realtime, where };
 }
 
-// storage returns a fresh copy of the storage SDK, pointed at a server.
+// storages are the copies of the storage SDK, by server; each knows one.
+const storages = new Map();
+
 function storage(where = env) {
-  forget(/node_modules\/leancloud-storage\//);
-  const AV = require('leancloud-storage');
-  AV.init({ appId: where.appId, appKey: where.appKey, serverURL: where.server });
-  return AV;
+  if (!storages.has(where.server)) {
+    forget(/node_modules\/leancloud-storage\//);
+    const AV = require('leancloud-storage');
+    AV.init({ appId: where.appId, appKey: where.appKey, serverURL: where.server });
+    storages.set(where.server, AV);
+  }
+  return storages.get(where.server);
 }
 
 module.exports = { env, load, device, storage };
