@@ -71,6 +71,14 @@ type Limits struct {
 	Connections   int // at once
 	ConnectionsIP int // at once from one address
 	ConnectRate   int // new ones per second
+
+	// What the back ends of an app send by REST, all together. The excess is
+	// answered with 429, until the minute or the day is over. Default no limit.
+	RESTSendRate               int // messages per minute to conversations, chat rooms and named clients
+	SubscriberBroadcastRate    int // per minute
+	SubscriberBroadcastsPerDay int
+	BroadcastRate              int // to everybody, per minute
+	BroadcastsPerDay           int // to everybody
 }
 
 // NoLimit is the figure that limits nothing.
@@ -101,6 +109,11 @@ func (l Limits) WithDefaults() Limits {
 		{&l.Connections, NoLimit},
 		{&l.ConnectionsIP, NoLimit},
 		{&l.ConnectRate, NoLimit},
+		{&l.RESTSendRate, NoLimit},
+		{&l.SubscriberBroadcastRate, NoLimit},
+		{&l.SubscriberBroadcastsPerDay, NoLimit},
+		{&l.BroadcastRate, NoLimit},
+		{&l.BroadcastsPerDay, NoLimit},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -85,7 +85,7 @@ func (a *api) mountAdmin(mux *http.ServeMux) {
 	}
 	a.route(mux, "GET", "all-conversations", a.list(""))
 	for _, collection := range []string{normal, rooms} {
-		a.route(mux, "POST", collection+"/{id}/messages", a.of(collection, a.send))
+		a.route(mux, "POST", collection+"/{id}/messages", counted(a.quotas.messages, a.of(collection, a.send)))
 		a.route(mux, "PUT", collection+"/{id}/messages/{mid}", a.of(collection, a.edit(false)))
 		a.route(mux, "PUT", collection+"/{id}/messages/{mid}/recall", a.of(collection, a.edit(true)))
 		a.route(mux, "DELETE", collection+"/{id}/messages/{mid}", a.of(collection, a.deleteMessage))

@@ -34,6 +34,7 @@ type Config struct {
 // api serves the endpoints. It is safe for concurrent use.
 type api struct {
 	Config
+	quotas quotas
 }
 
 // Mount adds all endpoints to mux.
@@ -41,7 +42,7 @@ func Mount(mux *http.ServeMux, c Config) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{Config: c}
+	a := &api{Config: c, quotas: newQuotas(c.Engine.Limits())}
 	c.Files.Mount(mux)
 	a.mountClient(mux)
 	a.mountFiles(mux)
@@ -114,8 +115,11 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		told    *statusError
 		refusal *engine.Error
 		tooLong *http.MaxBytesError
+		over    *quotaError
 	)
 	switch {
+	case errors.As(err, &over):
+		over.tell(w)
 	case errors.As(err, &told):
 		writeError(w, told.status, told.code, told.text)
 	case errors.As(err, &tooLong):
