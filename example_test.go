@@ -32,9 +32,9 @@ func (e *exampleTest) TempDir() string {
 
 // startServer is the server of an example. A program has the options of its
 // own app instead: AppID, AppKey and Server.
-func startServer() (s *realtimetest.Server, stop func()) {
+func startServer(opts ...realtimetest.Option) (s *realtimetest.Server, stop func()) {
 	e := new(exampleTest)
-	return realtimetest.NewServer(e), func() {
+	return realtimetest.NewServer(e, opts...), func() {
 		for i := len(e.ends) - 1; i >= 0; i-- {
 			e.ends[i]()
 		}
