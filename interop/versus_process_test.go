@@ -45,8 +45,11 @@ type contender struct {
 }
 
 func (p *contender) run(ctx context.Context) error {
-	if p.side == sideREST {
+	switch p.side {
+	case sideREST:
 		return p.rest(ctx)
+	case sideBare:
+		return p.bare(ctx)
 	}
 	rt, err := realtime.New(realtime.Options{
 		AppID: os.Getenv("RTM_APP_ID"), AppKey: os.Getenv("RTM_APP_KEY"), Server: os.Getenv("RTM_SERVER"), EventQueue: 1 << 20,

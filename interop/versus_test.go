@@ -46,17 +46,20 @@ type contest struct {
 }
 
 // Sides of the comparison: the Go SDK, the two versions of the official SDK, and
-// the plain way of a Go program without an SDK, a REST call per message.
+// the plain way of a Go program without an SDK, a REST call per message. The
+// bare side is no side but the floor: it exchanges frames of the same sizes over
+// the WebSocket library of the Go SDK and does nothing else.
 const (
 	sideGo   = "go"
 	sideREST = "rest"
+	sideBare = "bare"
 )
 
 func contests() []contest {
 	all := append([]string{sideGo}, versions()...)
 	return []contest{
-		{"send, one at a time", "send", 1, 20_000, append(slices.Clone(all), sideREST)},
-		{"send, 64 in flight", "send", 64, 40_000, append(slices.Clone(all), sideREST)},
+		{"send, one at a time", "send", 1, 20_000, append(slices.Clone(all), sideREST, sideBare)},
+		{"send, 64 in flight", "send", 64, 40_000, append(slices.Clone(all), sideREST, sideBare)},
 		{"receive", "receive", 64, 40_000, all},
 	}
 }
@@ -132,6 +135,7 @@ func median(sorted []float64) float64 {
 // versus is the server of the comparison and who talks to the receivers.
 type versus struct {
 	url, tlsURL  string
+	echoURL      string // what the bare side talks to
 	node, dir    string
 	conv         *realtime.Conversation // of the receiver
 	conversation string                 // of the sender, who is alone in it but for somebody absent
@@ -147,6 +151,7 @@ func newVersus(t *testing.T, nodePath, dir string) *versus {
 	if err != nil {
 		t.Fatal(err)
 	}
+	echo := newEcho(t)
 	plain, secure := httptest.NewServer(core), httptest.NewTLSServer(core)
 	rt, err := realtime.New(realtime.Options{AppID: versusApp, AppKey: versusKey, Server: plain.URL})
 	if err != nil {
@@ -158,7 +163,7 @@ func newVersus(t *testing.T, nodePath, dir string) *versus {
 		plain.Close()
 		secure.Close()
 	})
-	v := &versus{url: plain.URL, tlsURL: secure.URL, node: nodePath, dir: dir}
+	v := &versus{url: plain.URL, tlsURL: secure.URL, echoURL: echo, node: nodePath, dir: dir}
 	parent, err := rt.CreateIMClient(t.Context(), "parent")
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +197,7 @@ func (v *versus) run(t *testing.T, c *contest, side string, warmup int) figures 
 	}
 	process.Env = append(os.Environ(), versusProcess+"="+strings.Join(args, " "), "RTM_TEXT="+versusText,
 		"RTM_APP_ID="+versusApp, "RTM_APP_KEY="+versusKey, "RTM_MASTER_KEY="+versusMaster,
-		"RTM_SERVER="+v.url, "RTM_SOCKET=ws"+strings.TrimPrefix(v.url, "http"), "RTM_TLS_SERVER="+v.tlsURL,
+		"RTM_SERVER="+v.url, "RTM_SOCKET=ws"+strings.TrimPrefix(v.url, "http"), "RTM_TLS_SERVER="+v.tlsURL, "RTM_ECHO="+v.echoURL,
 		"NODE_TLS_REJECT_UNAUTHORIZED=0", "NODE_NO_WARNINGS=1", "NODE_ENV=production")
 	var stderr, other bytes.Buffer
 	process.Stderr = &stderr
