@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// calm gives a bench on a busy machine all the time that a test has.
+var calm = map[string]string{"RTM_PATIENCE": patience.String()}
+
 // Every kind of work runs against a server of its own, and all is well.
 func TestBench(t *testing.T) {
 	for args, says := range map[string]string{
@@ -30,7 +33,7 @@ func TestBench(t *testing.T) {
 		"send --in-process --server http://127.0.0.1:1 --count 10 -v=0": `a server in this process, \d+ processors`,
 	} {
 		t.Run(args, func(t *testing.T) {
-			p := start(t, nil, append([]string{"bench"}, strings.Fields(args)...)...)
+			p := start(t, calm, append([]string{"bench"}, strings.Fields(args)...)...)
 			require.Equal(t, exitOK, p.exitCode(), p.err)
 			assert.Regexp(t, says, p.out.String())
 			assert.Contains(t, p.out.String(), "none lost, none doubled, none out of order, none failed")
@@ -43,18 +46,18 @@ func TestBench(t *testing.T) {
 // What is created on somebody else's server is deleted with the master key.
 func TestBenchOfAServer(t *testing.T) {
 	_, url := startServer(t)
-	server := with("RTM_SERVER", url)
+	server := with("RTM_PATIENCE", patience.String(), "RTM_SERVER", url)
 	out := do(t, server, "bench", "fanout", "--count", "10", "--receivers", "3")
 	assert.Contains(t, out, "fanout: "+url)
 	assert.Contains(t, out, "\nthis process: ")
 	assert.Empty(t, do(t, server, "conv", "list"))
 
-	do(t, with("RTM_SERVER", url, "RTM_MASTER_KEY", ""), "bench", "send", "--count", "10")
+	do(t, with("RTM_PATIENCE", patience.String(), "RTM_SERVER", url, "RTM_MASTER_KEY", ""), "bench", "send", "--count", "10")
 	assert.Contains(t, do(t, server, "conv", "list"), "rtm bench", "without it, it stays")
 }
 
 func TestBenchJSON(t *testing.T) {
-	out := decode(t, do(t, nil, "bench", "fanout", "--json", "--count", "10", "--receivers", "2,3"))[0]
+	out := decode(t, do(t, calm, "bench", "fanout", "--json", "--count", "10", "--receivers", "2,3"))[0]
 	assert.Equal(t, "fanout", out["work"])
 	assert.Equal(t, true, out["in_process"])
 	assert.Equal(t, false, out["interrupted"])
@@ -81,7 +84,7 @@ func TestBenchJSON(t *testing.T) {
 }
 
 func TestBenchCSV(t *testing.T) {
-	out := do(t, nil, "bench", "send", "--csv", "--count", "20", "--in-flight", "1,2", "--receivers", "1")
+	out := do(t, calm, "bench", "send", "--csv", "--count", "20", "--in-flight", "1,2", "--receivers", "1")
 	lines, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, lines, 1+2*2, "two measures of two runs")
@@ -110,13 +113,13 @@ func TestBenchCSV(t *testing.T) {
 
 func TestBenchChart(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "chart.png")
-	do(t, nil, "bench", "send", "--count", "20", "--chart", name)
+	do(t, calm, "bench", "send", "--count", "20", "--chart", name)
 	picture, err := os.ReadFile(name)
 	require.NoError(t, err)
 	_, err = png.Decode(bytes.NewReader(picture))
 	require.NoError(t, err)
 
-	p := start(t, nil, "bench", "send", "--count", "20", "--chart", filepath.Join(t.TempDir(), "no", "such.svg"))
+	p := start(t, calm, "bench", "send", "--count", "20", "--chart", filepath.Join(t.TempDir(), "no", "such.svg"))
 	assert.Equal(t, exitFailure, p.exitCode())
 	assert.Contains(t, p.err.String(), "--chart")
 	assert.Empty(t, p.out.String(), "it is told before the work")
@@ -126,7 +129,7 @@ func TestBenchChart(t *testing.T) {
 func TestBenchInterrupted(t *testing.T) {
 	server, url := startServer(t)
 	name := filepath.Join(t.TempDir(), "chart.svg")
-	p := start(t, with("RTM_SERVER", url), "bench", "send", "--duration", "1h", "--receivers", "1", "--chart", name, "--verbose")
+	p := start(t, with("RTM_PATIENCE", patience.String(), "RTM_SERVER", url), "bench", "send", "--duration", "1h", "--receivers", "1", "--chart", name, "--verbose")
 	p.err.waitFor(t, "cmd=direct|direct") // it has begun to send
 	p.interrupt()
 	assert.Equal(t, exitInterrupted, p.exitCode())
@@ -146,11 +149,11 @@ func TestBenchFailures(t *testing.T) {
 	assert.Equal(t, exitUnreachable, nobody.exitCode(), nobody.err)
 	assert.Contains(t, nobody.err.String(), "bench send: log in to http://127.0.0.1:1 as bench-")
 
-	refused := start(t, with("RTM_SERVER", url, "RTM_MASTER_KEY", "wrong-key"), "bench", "broadcast")
+	refused := start(t, with("RTM_PATIENCE", patience.String(), "RTM_SERVER", url, "RTM_MASTER_KEY", "wrong-key"), "bench", "broadcast")
 	assert.Equal(t, exitRefused, refused.exitCode(), refused.err)
 
 	// Messages that the server refuses: they fail, and it says so.
-	large := start(t, with("RTM_SERVER", url), "bench", "send", "--count", "5", "--size", "6000")
+	large := start(t, with("RTM_PATIENCE", patience.String(), "RTM_SERVER", url), "bench", "send", "--count", "5", "--size", "6000")
 	assert.Equal(t, exitIncomplete, large.exitCode(), large.err)
 	assert.Contains(t, large.out.String(), "5 failed")
 	assert.Contains(t, large.err.String(), "5 failed, 0 lost, 0 doubled")
@@ -193,7 +196,7 @@ func TestBenchUsageErrors(t *testing.T) {
 	p := start(t, map[string]string{"RTM_SERVER": "http://127.0.0.1:1", "RTM_APP_ID": "x", "RTM_APP_KEY": "y"}, "bench", "broadcast")
 	assert.Equal(t, exitUsage, p.exitCode())
 	assert.Contains(t, p.err.String(), "--master-key (or RTM_MASTER_KEY) is required")
-	help := do(t, nil, "bench", "fanout", "--help")
+	help := do(t, calm, "bench", "fanout", "--help")
 	for _, s := range []string{"Latency is from the moment", "CPU time and allocations", "--chart", "exit\ncode is 5"} {
 		assert.Contains(t, help, s)
 	}
