@@ -88,14 +88,16 @@ func send(ctx context.Context, out io.Writer, rt *realtime.Realtime, args []stri
 	progress := typedmessages.WithProgress(func(sent, total int64) {
 		fmt.Fprintf(out, "Tom has uploaded %d of %d bytes.\n", sent, total)
 	})
-	var file typedmessages.File
-	if len(args) > 0 {
-		file = typedmessages.OpenFile(args[0], progress)
+	var content realtime.Content
+	if len(args) == 0 {
+		content = typedmessages.NewImageMessage(typedmessages.NewFile("square.png", bytes.NewReader(draw()), progress))
+	} else if file := typedmessages.OpenFile(args[0], progress); isImage(args[0]) {
+		content = typedmessages.NewImageMessage(file)
 	} else {
-		file = typedmessages.NewFile("square.png", bytes.NewReader(draw()), progress)
+		content = typedmessages.NewFileMessage(file)
 	}
 	start := time.Now()
-	message, err := conv.Send(ctx, typedmessages.NewImageMessage(file))
+	message, err := conv.Send(ctx, content)
 	if err != nil {
 		return err
 	}
@@ -103,14 +105,32 @@ func send(ctx context.Context, out io.Writer, rt *realtime.Realtime, args []stri
 	return nil
 }
 
+// isImage looks at the beginning of a file. One that cannot be read is none; that
+// it cannot is told by the upload.
+func isImage(path string) bool {
+	file, err := os.Open(path) //nolint:gosec // opening the named file is what is asked for
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	beginning := make([]byte, 512)
+	n, _ := io.ReadFull(file, beginning)
+	return strings.HasPrefix(http.DetectContentType(beginning[:n]), "image/")
+}
+
 // receive tells what a message says of its file and fetches it.
 func receive(ctx context.Context, out io.Writer, rt *realtime.Realtime, m *realtime.Message) error {
-	content, ok := m.Content.(*typedmessages.ImageMessage)
-	if !ok {
-		return fmt.Errorf("expected an image, got %T", m.Content)
+	var f typedmessages.File
+	switch content := m.Content.(type) {
+	case *typedmessages.ImageMessage:
+		f = content.File
+		fmt.Fprintf(out, "Jerry got a picture of %d × %d pixels.\n", f.Width, f.Height)
+	case *typedmessages.FileMessage:
+		f = content.File
+	default:
+		return fmt.Errorf("expected a file, got %T", m.Content)
 	}
-	f := content.File
-	fmt.Fprintf(out, "Jerry got %s from %s: %s, %d × %d pixels, %d bytes\n", f.Name, m.From, f.MIMEType, f.Width, f.Height, f.Size)
+	fmt.Fprintf(out, "Jerry got %s from %s: %s, %d bytes\n", f.Name, m.From, f.MIMEType, f.Size)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL, nil)
 	if err != nil {
 		return err
