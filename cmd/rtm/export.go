@@ -48,10 +48,11 @@ An export that was interrupted, however that happened, is continued by the same
 command: nothing is lost, and nothing is there twice. A server that is over its
 quota (HTTP status 429) is waited for, and one that fails is asked again.
 
-The cloud tells less of messages than this project's server does: not when they
-were edited, whom they mention, or to which clients a message of a service
-conversation went. No export can have that. What no server tells is who has read
-what, and who is silenced for some time only.
+The cloud's list of messages says less than that of this project's server: not
+when one was edited, whom it mentions, or to which clients a message of a service
+conversation went. (The last could be asked for client by client, which export
+does not do.) What no server tells is who has read what, and who is silenced for
+some time only.
 
 With --verify a complete export is compared with itself and with its source
 instead: checksums, the ids of all conversations and messages, and some messages

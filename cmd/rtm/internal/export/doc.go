@@ -41,6 +41,10 @@
 //	                             to-clients, data, bin, patch-timestamp, recalled, …
 //	valid-till                   of a broadcast to everybody, in broadcasts.jsonl
 //
+// To which clients a message of a service conversation went could be asked of the
+// cloud too, one client at a time, for those who subscribe; that is as many
+// requests as there are subscriptions, and is not done.
+//
 // Conversations that were deleted, and in the cloud messages older than it keeps
 // them, are gone. Whether a live cloud answers exactly as documented was not
 // tried; what it refuses is a gap in the manifest.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -217,8 +218,11 @@ func without[G store.Guard](m *mutant) {
 	})
 }
 
-// early checks the guards of batches that have one of a type, and commits a little later.
+// early checks the guards of batches that have one of a type, and commits a little
+// later: when another writer has checked too, if one comes soon. On a busy
+// machine they would else hardly ever meet.
 func early[G store.Guard](m *mutant) {
+	var between atomic.Int32 // writers that have checked and not committed
 	m.commit = func(ctx context.Context, bs []store.Batch) []error {
 		if len(bs) != 1 || !slices.ContainsFunc(bs[0].Guards, func(g store.Guard) bool {
 			_, is := g.(G)
@@ -230,7 +234,9 @@ func early[G store.Guard](m *mutant) {
 		if err := store.CommitOne(ctx, m.Store, store.Batch{App: b.App, Guards: b.Guards}); err != nil {
 			return []error{err}
 		}
-		for range 20 {
+		between.Add(1)
+		defer between.Add(-1)
+		for i := 0; i < 2000 && (i < 20 || between.Load() < 2); i++ {
 			runtime.Gosched()
 		}
 		for i, o := range b.Ops {
