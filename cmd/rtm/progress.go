@@ -105,7 +105,7 @@ const barWidth = 24
 // bar is the line on a terminal. Work whose end nobody knows has no bar.
 func (p *progress) bar() string {
 	now := &p.last
-	if now.Done < 0 {
+	if now.Done < 0 || now.Lines == 0 && now.Total < 0 {
 		return progressText(now)
 	}
 	done := min(now.Done, 1)

@@ -70,7 +70,8 @@ func TestTimeLeftOfContinuedWork(t *testing.T) {
 		p.update(export.Progress{Stage: "messages", Lines: 1000, Total: -1, Done: 0.6})
 		assert.True(t, strings.HasSuffix(out.String(), "]  60%  1000  40s left"), out.String())
 		p.update(export.Progress{Stage: "unlisted", Lines: 3, Total: -1, Done: -1})
+		p.update(export.Progress{Stage: "done", Total: -1, Done: 1})
 		p.end()
-		assert.True(t, strings.HasSuffix(out.String(), clearLine+"unlisted: 3\n"), out.String())
+		assert.True(t, strings.HasSuffix(out.String(), clearLine+"unlisted: 3\n"+clearLine+"done"+clearLine+"done\n"), out.String())
 	})
 }
