@@ -228,6 +228,14 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 func (b *bridge) startServer(args arguments) any {
 	s := startServer(b.t, b.recorder, realtimetest.WithServerOptions(func(o *server.Options) {
 		o.TokenTTL = time.Duration(args.TokenTTL) * time.Second
+		// Users of the app, of whom the server knows nothing else.
+		o.Users = func(_ context.Context, _, session string) (string, error) {
+			id, ok := strings.CutPrefix(session, "session of ")
+			if !ok {
+				return "", errors.New("no such session")
+			}
+			return id, nil
+		}
 		app := &o.Apps[0]
 		app.VerifyLogin = args.Verify == "logins"
 		app.VerifyConversation = args.Verify == "conversations"

@@ -24,7 +24,8 @@ func checklist() []struct {
 	}{
 		{"Connection and login", []string{
 			"log in and out", "log in without an id", "tag and conflict", "several devices of one client",
-			"several clients on one connection", "signed login", "signed conversation operations", "signed blocks",
+			"several clients on one connection", "signed login", "login as a user of the app",
+			"signed conversation operations", "signed blocks",
 			"who is online", "base64 frames", "router, socket and REST over TLS", "lost connection",
 			"pause and resume", "server restart", "goaway", "session token expiry", "session token refresh",
 			"kick by the app",
@@ -39,7 +40,7 @@ func checklist() []struct {
 		{"Messages", []string{
 			"text", "plain and JSON text", "binary", "custom type", "image from an uploaded file", "audio", "video", "file",
 			"location", "transient", "will", "priority", "push data", "mention", "delivery receipt", "read receipt",
-			"unread after absence", "read on another device", "update", "recall", "edits made while away",
+			"unread after absence", "missed messages pushed at login", "read on another device", "update", "recall", "edits made while away",
 			"history: directions", "history: bounds", "history: by type", "history: iterator", "refused messages",
 		}},
 		{"From the app's servers", []string{

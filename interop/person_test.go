@@ -35,7 +35,8 @@ func (*redPacket) Type() int { return 1 }
 // opening is how a person logs in.
 type opening struct {
 	Name, Tag, At, SignWith string
-	Beside                  int // shares the connection of this one
+	UserSession             string // of a user of the app
+	Beside                  int    // shares the connection of this one
 	Anonymous, NoBinary     bool
 	TLS                     bool
 	Heartbeat               int // milliseconds between heartbeats
@@ -72,6 +73,9 @@ func (b *bridge) open(ctx context.Context, key int, o opening) (any, error) {
 	}
 	if o.SignWith != "" {
 		opts = append(opts, realtime.WithSigner(realtime.MasterKeySigner(o.SignWith)))
+	}
+	if o.UserSession != "" {
+		opts = append(opts, realtime.WithUserSession(o.UserSession))
 	}
 	if o.Anonymous {
 		o.Name = ""

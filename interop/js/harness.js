@@ -28,9 +28,9 @@ const GO_TO_JS = 'Go → JS';
 // both is a case that runs in every direction: a makes people of the acting
 // side, b of the other one.
 //
-// options.lacks tells what a version cannot do: {v4: {why, error, ways}}. The
-// case still runs and must fail with an error that matches, so that the
-// declaration cannot outlive its truth. ways: only these, else all.
+// options.lacks tells what cannot be done: a list of {version, ways, why,
+// error}; version and ways default to all. The case still runs and must fail
+// with an error that matches, so that the declaration cannot outlive its truth.
 function both(capability, title, body, options = {}) {
   return [JS_TO_JS, JS_TO_GO, GO_TO_JS].map(way => ({ capability, title: `${title}, ${way}`, way, body, ...options }));
 }
@@ -169,7 +169,7 @@ function timeout(promise, ms) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function runCase(version, { capability, title, way, body, lacks = {} }) {
+async function runCase(version, { capability, title, way, body, lacks = [] }) {
   const result = { case: title, capability, way };
   const cleanup = [];
   // as: logs in as a client that is there already.
@@ -214,8 +214,8 @@ async function runCase(version, { capability, title, way, body, lacks = {} }) {
     }
   }
   result.ms = Date.now() - start;
-  const lack = lacks[version];
-  if (lack && (!lack.ways || lack.ways.includes(way))) {
+  const lack = lacks.find(l => (l.version || version) === version && (l.ways || [way]).includes(way));
+  if (lack) {
     result.lacks = lack.why;
     if (!error) error = new Error(`this version is said to lack it (${lack.why}), but it is there`);
     else if (lack.error.test(error.message)) error = undefined;

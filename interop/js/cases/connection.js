@@ -85,13 +85,14 @@ module.exports = [
     assert.deepStrictEqual(roles, { [tom.id]: 'Owner', [jerry.id]: 'Manager' });
     assert.ok((await context.go('commands', { server: at.name, client: tom.id })).includes('session/refresh'));
   }, {
-    lacks: {
-      v4: {
+    lacks: [
+      {
+        version: 'v4',
         why: 'it asks for the new token, then takes the answer for a list and is left with none until it reconnects',
         error: /reading 'status'/, // of the answer to a request that could not be made
         ways: [JS_TO_JS, JS_TO_GO],
       },
-    },
+    ],
   }),
 
   both('kick by the app', 'the client is told the code and the reason', async context => {

@@ -77,6 +77,16 @@ module.exports = [
     await fails(a('eve', { at }), 4102);
   }),
 
+  both('login as a user of the app', 'by the session token of the user', async ({ a, b, server }) => {
+    const at = await server({ verify: 'logins' });
+    const [tom, jerry] = [name('tom'), name('jerry')];
+    const people = [await a('tom', { at, as: tom, userSession: `session of ${tom}` }), await b('jerry', { at, as: jerry, userSession: `session of ${jerry}` })];
+    assert.deepStrictEqual(people.map(p => p.id), [tom, jerry]);
+    await hello(...people, 'as a user');
+    await fails(a('eve', { at, userSession: 'session of nobody' }), 4102);
+    await fails(a('eve', { at, userSession: 'made up' }));
+  }),
+
   both('signed conversation operations', 'create, invite, kick, join, quit', async ({ a, b, server }) => {
     const at = await server({ verify: 'conversations' });
     const tom = await a('tom', { at, signWith: at.masterKey });

@@ -96,9 +96,9 @@ module.exports = [
       assert.deepStrictEqual(every, [nfl]);
     }
   }, {
-    lacks: {
-      v4: { why: 'its queries cannot be combined: there is no ConversationQuery.or or and', error: /reading 'or'/ },
-    },
+    lacks: [
+      { version: 'v4', why: 'its queries cannot be combined: there is no ConversationQuery.or or and', error: /reading 'or'/ },
+    ],
   }),
 
   both('query: kinds', 'rooms and services apart', async ({ a, b, go }) => {

@@ -20,7 +20,8 @@ class JSPerson extends Person {
   static async open(version, name, options = {}) {
     const person = new JSPerson();
     const { beside } = options;
-    Object.assign(person, beside ? beside.device : device(version, { at: options.at, tls: options.tls, noBinary: options.noBinary }));
+    const { at, tls, noBinary, pushOfflineMessages } = options;
+    Object.assign(person, beside ? beside.device : device(version, { at, tls, noBinary, pushOfflineMessages }));
     person.device = { sdk: person.sdk, realtime: person.realtime, where: person.where };
     person.sent = new Map();
     person.watched = new WeakSet();
@@ -34,7 +35,10 @@ class JSPerson extends Person {
     const clientOptions = {};
     if (options.tag) clientOptions.tag = options.tag;
     if (options.signWith) Object.assign(clientOptions, signers(version, person.where.appId, options.signWith));
-    person.client = await person.realtime.createIMClient(options.anonymous ? undefined : name, clientOptions);
+    let identity = options.anonymous ? undefined : name;
+    // What the SDK wants of an AV.User.
+    if (options.userSession) identity = { id: name, getSessionToken: () => options.userSession };
+    person.client = await person.realtime.createIMClient(identity, clientOptions);
     person.id = person.client.id;
     person.listen();
     return person;
