@@ -99,11 +99,15 @@ func (rt *Realtime) NewIMClient(id string, opts ...ClientOption) *IMClient {
 	c.events.changed = c.listenersChanged
 	c.work = event.NewQueue(c.ctx, event.QueueOptions[job]{
 		Limit:    rt.opts.EventQueue,
+		Bytes:    rt.opts.EventQueueBytes,
+		Size:     job.size,
 		Handle:   c.process,
 		Overflow: func() {}, // seen by who pushes
 	})
 	c.handlers = event.NewQueue(c.ctx, event.QueueOptions[delivery]{
 		Limit:    rt.opts.EventQueue,
+		Bytes:    rt.opts.EventQueueBytes,
+		Size:     delivery.size,
 		Handle:   c.handle,
 		Overflow: func() {}, // seen by who pushes
 		Slow:     max(rt.opts.SlowHandler, 0),

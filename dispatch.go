@@ -50,6 +50,19 @@ type delivery struct {
 	handled *handled // nil: nobody asks
 }
 
+// size is how large the message in it is.
+func (d delivery) size() int {
+	switch e := d.event.(type) {
+	case *MessageEvent:
+		return e.Message.size()
+	case *MessageUpdateEvent:
+		return e.Message.size()
+	case *MessageStatusEvent:
+		return e.Message.size()
+	}
+	return 0
+}
+
 // handled calls done once everybody who got an event has finished with it. An
 // event that is discarded at the end of its client is never finished with.
 type handled struct {
@@ -114,9 +127,11 @@ func (h *handled) add(n int64) {
 }
 
 // newStream subscribes now; conv limits it to one conversation.
-func newStream(ctx context.Context, hub *event.Hub[delivery], limit int, conv *Conversation) iter.Seq2[Event, error] {
+func newStream(ctx context.Context, hub *event.Hub[delivery], opts *Options, conv *Conversation) iter.Seq2[Event, error] {
 	o := event.StreamOptions[delivery]{
-		Limit:   limit,
+		Limit:   opts.EventQueue,
+		Bytes:   opts.EventQueueBytes,
+		Size:    delivery.size,
 		Handled: func(d delivery) { d.handled.finished(false) },
 		Dropped: func(d delivery) { d.handled.finished(true) },
 	}
@@ -144,7 +159,7 @@ func newStream(ctx context.Context, hub *event.Hub[delivery], limit int, conv *C
 // cause of ctx, or ErrEventOverflow if the loop fell Options.EventQueue events
 // behind; that ends this stream alone. Safe for concurrent use.
 func (rt *Realtime) Events(ctx context.Context) iter.Seq2[Event, error] {
-	return newStream(ctx, &rt.streams, rt.opts.EventQueue, nil)
+	return newStream(ctx, &rt.streams, rt.opts, nil)
 }
 
 // Events returns everything that happens to the client and its conversations,
@@ -156,13 +171,13 @@ func (rt *Realtime) Events(ctx context.Context) iter.Seq2[Event, error] {
 // of ctx, or ErrEventOverflow if the loop fell Options.EventQueue events
 // behind; that ends this stream alone. Safe for concurrent use.
 func (c *IMClient) Events(ctx context.Context) iter.Seq2[Event, error] {
-	return newStream(ctx, &c.streams, c.rt.opts.EventQueue, nil)
+	return newStream(ctx, &c.streams, c.rt.opts, nil)
 }
 
 // Events returns what happens in this conversation, from now on, in order,
 // under the rules of [IMClient.Events].
 func (c *Conversation) Events(ctx context.Context) iter.Seq2[Event, error] {
-	return newStream(ctx, &c.client.streams, c.client.rt.opts.EventQueue, c)
+	return newStream(ctx, &c.client.streams, c.client.rt.opts, c)
 }
 
 // emit hands ev to the streams and handlers of the client, and after those to

@@ -71,14 +71,17 @@
 //     nothing but the later handlers of its client. Its ctx ends with the
 //     client. Passed on to Close, it keeps Close from waiting for that very
 //     handler.
-//  4. Queues are bounded by Options.EventQueue. A client whose handlers fall
-//     that far behind gets what waits already, then ends with
-//     [ErrEventOverflow]; so do all clients of a Realtime whose own handlers do
-//     that. A stream that lags ends alone, with the same error. Nothing is
-//     dropped or reordered in silence.
-//  5. After a reconnect a client fetches the messages it missed and delivers
-//     them in order, each once, marked as recovered; then [RecoveredEvent]
-//     tells how many there were and what could not be fetched.
+//  4. Queues are bounded by Options.EventQueue and EventQueueBytes. A client
+//     whose handlers fall that far behind gets what waits already, then ends
+//     with [ErrEventOverflow]; so do all clients of a Realtime whose own
+//     handlers do that. A stream that lags ends alone, with the same error.
+//     Nothing is dropped or reordered in silence.
+//  5. After a reconnect a client fetches what it missed, messages, edits and
+//     what happened to conversations and their members, and delivers it in
+//     order, each once, marked as recovered; then [RecoveredEvent] tells how
+//     many messages there were and what could not be fetched. What was said
+//     while the client was no member does not concern it; what it missed before
+//     it was removed it gets when it is back.
 //  6. Every send carries a token by which the server knows it again: a retry of
 //     the same send, also across a reconnect, stores one message. A send that got
 //     no answer is told to be sent if recovery finds its message.

@@ -35,8 +35,11 @@ var (
 	// executed although no answer came.
 	ErrOutcomeUnknown = rpc.ErrOutcomeUnknown
 	// ErrEventOverflow ends a client whose handlers, or a stream whose reader,
-	// fell more than Options.EventQueue events behind.
+	// fell more than Options.EventQueue events or Options.EventQueueBytes behind.
 	ErrEventOverflow = event.ErrOverflow
+	// ErrOutboxFull is a send WithRetry that is not retried, since too many others
+	// are already; see Options.Outbox. It also matches what became of its attempt.
+	ErrOutboxFull = errors.New("realtime: too many sends are being retried")
 )
 
 // ErrorCode is a number of the protocol and itself an error: one constant

@@ -101,6 +101,9 @@ func (c *Conversation) changeMembers(ctx context.Context, r rule, action SignAct
 		return at, err
 	}
 	at = changeTime(reply)
+	if action == SignInvite && slices.Contains(reply.GetAllowedPids(), c.client.ID()) {
+		c.client.returned(c.id, false)
+	}
 	c.update(func(s *convState) {
 		if action == SignKick {
 			s.left(reply.GetAllowedPids(), at)

@@ -86,6 +86,14 @@ func (m *Message) typed() *TypedMessage {
 	return m.Content.typed()
 }
 
+// size is that of the content, for limits.
+func (m *Message) size() int {
+	if m == nil {
+		return 0
+	}
+	return len(m.payload.text) + len(m.payload.data)
+}
+
 // Payload returns a copy of the content as it came over the wire, with fields
 // that the type does not know. Of a message that was not made by this package
 // it is what would go over the wire; nil if that cannot be told.

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -57,6 +58,14 @@ type Options struct {
 	// EventQueue is how many events may wait, per client and per Events stream;
 	// 0: 8192. See ErrEventOverflow for what happens then.
 	EventQueue int
+	// EventQueueBytes is how large the contents of the messages among them may be
+	// together; 0: 64 MiB.
+	EventQueueBytes int
+	// Outbox is how many sends of one client may go on WithRetry after a first
+	// attempt without an answer; 0: 1024. More fail with ErrOutboxFull.
+	Outbox int
+	// OutboxBytes is how large their contents may be together; 0: 16 MiB.
+	OutboxBytes int
 	// HTTPClient is for routers, REST and the upgrade of the socket; nil: one
 	// is built from Dial and TLSConfig.
 	HTTPClient *http.Client
@@ -82,6 +91,9 @@ const (
 	defaultSilenceTimeout    = 380 * time.Second
 	defaultSlowHandler       = 10 * time.Second
 	defaultEventQueue        = 8192
+	defaultEventQueueBytes   = 64 << 20
+	defaultOutbox            = 1024
+	defaultOutboxBytes       = 16 << 20
 )
 
 // String shows what the options are about, without the key.
@@ -143,6 +155,15 @@ func (o *Options) complete() (mistakes []error) {
 	if o.EventQueue < 0 {
 		mistake("EventQueue is negative")
 	}
+	if o.EventQueueBytes < 0 {
+		mistake("EventQueueBytes is negative")
+	}
+	if o.Outbox < 0 {
+		mistake("Outbox is negative")
+	}
+	if o.OutboxBytes < 0 {
+		mistake("OutboxBytes is negative")
+	}
 	if o.HTTPClient != nil && (o.Dial != nil || o.TLSConfig != nil) {
 		mistake("HTTPClient brings its own connections: Dial and TLSConfig would have no effect")
 	}
@@ -162,9 +183,10 @@ func (o *Options) complete() (mistakes []error) {
 	if o.SlowHandler == 0 {
 		o.SlowHandler = defaultSlowHandler
 	}
-	if o.EventQueue == 0 {
-		o.EventQueue = defaultEventQueue
-	}
+	o.EventQueue = cmp.Or(o.EventQueue, defaultEventQueue)
+	o.EventQueueBytes = cmp.Or(o.EventQueueBytes, defaultEventQueueBytes)
+	o.Outbox = cmp.Or(o.Outbox, defaultOutbox)
+	o.OutboxBytes = cmp.Or(o.OutboxBytes, defaultOutboxBytes)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

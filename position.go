@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // point is a place in the history of a conversation: messages are ordered by
@@ -60,6 +62,9 @@ func (c *IMClient) Position() Position {
 	}
 	p := Position{base: s.safeBase(newest), edits: s.editsHandled, notifs: s.notifsHandled, events: s.eventsHandled}
 	for cid, m := range s.marks {
+		if mutant.On(mutant.RunsAhead) && m.pending > 0 || mutant.On(mutant.ForgetsUnlisted) && (m.unlisted || temporaryID(cid)) {
+			continue
+		}
 		at := place{point: m.handled, outside: slices.Clone(m.outside), unlisted: m.unlisted}
 		switch {
 		case m.hole:

@@ -3,6 +3,8 @@ package realtime
 import (
 	"strconv"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // arrived notes a message that the server pushed, and reports whether it is to
@@ -19,6 +21,7 @@ func (s *clientSync) arrived(cid string, at point, transient bool) (news, uncoun
 	switch {
 	case s.unfinished || m.gap:
 		return false, false
+	case mutant.On(mutant.KeepsDuplicates):
 	case !m.fetched.before(at):
 		return false, s.repeated(m, at)
 	case at.id != "" && !s.seen.add(s.hash(at.id)):

@@ -124,12 +124,19 @@ func TestEarlyReceipt(t *testing.T) {
 
 func TestOutboxIsBounded(t *testing.T) {
 	s := newSync(t)
-	for range maxWaiting {
-		require.True(t, s.enterOutbox())
-	}
-	require.False(t, s.enterOutbox())
-	s.leaveOutbox()
-	require.True(t, s.enterOutbox())
+	s.client.rt.opts.Outbox, s.client.rt.opts.OutboxBytes = 3, 100
+	require.True(t, s.enterOutbox(1000), "one alone may be too large")
+	require.False(t, s.enterOutbox(1))
+	s.leaveOutbox(1000)
+	require.True(t, s.enterOutbox(50))
+	require.True(t, s.enterOutbox(50))
+	require.False(t, s.enterOutbox(1), "bytes")
+	s.leaveOutbox(50)
+	require.True(t, s.enterOutbox(1))
+	require.True(t, s.enterOutbox(1))
+	require.False(t, s.enterOutbox(1), "sends")
+	s.leaveOutbox(1)
+	require.True(t, s.enterOutbox(1))
 }
 
 // Once an attempt may have got through, the outcome stays unknown whatever the

@@ -2,7 +2,10 @@ package realtime
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // What a client misses of a conversation that it is removed from and returns to.
@@ -25,7 +28,7 @@ func (s *clientSync) left(cid string, at int64, missed bool) {
 	m.leftAt = at
 	switch {
 	case m.hole: // and has not come back in between
-	case missed && !s.client.opts.withoutRecovery:
+	case (missed || s.unfinished) && !s.client.opts.withoutRecovery && !mutant.On(mutant.ForgetsHoles):
 		if !m.gap {
 			m.received = later(m.received, point{at: s.missedFrom})
 		}
@@ -59,6 +62,22 @@ func (s *clientSync) joined(cid string, at int64) (hole bool) {
 	return false
 }
 
+// returned has the state of a conversation fetched anew that the client has
+// become a member of, if it was known already: of what happened while the client
+// was none it was not told. sure: it was removed before.
+func (c *IMClient) returned(cid string, sure bool) {
+	conv := c.convs.lookup(cid)
+	if conv == nil {
+		return
+	}
+	sure = sure || c.sync.isOut(cid)
+	conv.update(func(s *convState) {
+		if sure || s.hasMembers() && !slices.Contains(s.members, c.ID()) {
+			s.known, s.triedAt = false, time.Time{}
+		}
+	})
+}
+
 // isOut tells whether the client was removed from a conversation.
 func (s *clientSync) isOut(cid string) bool {
 	s.mu.Lock()
@@ -67,17 +86,12 @@ func (s *clientSync) isOut(cid string) bool {
 	return m != nil && m.leftAt != 0
 }
 
-// forgetState has the state of a conversation fetched anew: while it was no
-// member the client was not told of changes.
-func (c *IMClient) forgetState(cid string) {
-	if conv := c.convs.lookup(cid); conv != nil {
-		conv.update(func(s *convState) { s.known, s.triedAt = false, time.Time{} })
-	}
-}
-
 // wasOutside tells whether the client was no member at a time.
 func (m *convMark) wasOutside(at int64) bool {
 	for _, s := range m.outside {
+		if mutant.On(mutant.TellsOutsiders) {
+			break
+		}
 		if s.from < at && at <= s.to {
 			return true
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // sessionOpened notes a new session, and reports whether there was an earlier
@@ -232,7 +234,8 @@ func (s *clientSync) slots() chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recovering == nil {
-		s.recovering = make(chan struct{}, max(1, min(recoveryRoom, s.client.rt.opts.EventQueue/4)))
+		o := s.client.rt.opts
+		s.recovering = make(chan struct{}, max(1, min(recoveryRoom, o.EventQueue/4, o.EventQueueBytes/(2*wire.MaxMessageSize))))
 	}
 	return s.recovering
 }

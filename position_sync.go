@@ -48,9 +48,10 @@ type clientSync struct {
 	seen idWindow // received messages
 	sent idWindow // own sends and edits, which recovery must not take for news
 
-	sending map[*sending]struct{} // sends without an answer yet
-	doubts  []doubt               // sends that ended without one, oldest first
-	waiting int                   // of them, those that wait for a reconnect
+	sending      map[*sending]struct{} // sends without an answer yet
+	doubts       []doubt               // sends that ended without one, oldest first
+	waiting      int                   // of them, those that are being retried
+	waitingBytes int                   // and how large they are
 
 	lastPatch, editsHandled  int64 // newest edit seen, and handled
 	lastNotif, notifsHandled int64 // newest reliable notification seen, and handled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 )
@@ -311,7 +312,7 @@ func (c *IMClient) pushedPatches(ctx context.Context, p *pb.PatchCommand) {
 	c.prefetch(ctx, ids)
 	for _, item := range p.GetPatches() {
 		missed, news := c.sync.patched(item.GetMid(), item.GetPatchTimestamp())
-		if !news || item.GetCid() == "" {
+		if !news || item.GetCid() == "" || missed && mutant.On(mutant.SkipsEdits) {
 			continue
 		}
 		conv := c.conversationOf(ctx, item.GetCid(), 0)

@@ -38,8 +38,8 @@ func (c *IMClient) pushedChange(ctx context.Context, ch change) {
 			}
 		}
 	}
-	if op == pb.OpType_joined && !ch.fetched && c.sync.isOut(m.GetCid()) {
-		c.forgetState(m.GetCid())
+	if op == pb.OpType_joined && !ch.fetched {
+		c.returned(m.GetCid(), false)
 	}
 	conv := c.conversationOf(ctx, m.GetCid(), 0)
 	by, at := m.GetInitBy(), changeTime(m)

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
@@ -215,6 +216,9 @@ func (s *clientSync) flushReads() {
 	due := s.readable
 	s.readable = nil
 	s.mu.Unlock()
+	if mutant.On(mutant.LosesReadPoints) {
+		return
+	}
 	for len(due) > 0 {
 		convs := make([]*pb.ReadTuple, 0, min(len(due), readBatch))
 		for cid, upTo := range due {
@@ -261,7 +265,7 @@ func (s *clientSync) flushReads() {
 // readAgain makes due again what was told to a session that is gone and may not
 // have got through, with mu held.
 func (s *clientSync) readAgain() {
-	if len(s.reading) == 0 {
+	if len(s.reading) == 0 || mutant.On(mutant.ForgetsReadPoint) {
 		return
 	}
 	if s.readable == nil {

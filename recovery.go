@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
@@ -157,6 +158,9 @@ func (c *IMClient) candidates(ctx context.Context, news []*convData) (work []mis
 			add(conv, math.MaxInt64)
 		}
 	}
+	if mutant.On(mutant.SkipsConversation) && len(work) > 0 {
+		return work[1:]
+	}
 	return work
 }
 
@@ -270,8 +274,11 @@ func fetchHistory(ctx context.Context, m missed, pages chan<- fetched) bool {
 	it := m.conv.messageIterator(MessageQuery{
 		Direction: OldToNew, StartTime: fromMillis(m.from.at), StartMessageID: m.from.id,
 	}, recoveryPage)
-	for {
+	for first := true; ; first = false {
 		page, done, err := it.Next(ctx)
+		if first && mutant.On(mutant.SkipsPage) {
+			page = nil
+		}
 		select {
 		case pages <- fetched{m, page, done, err}:
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
@@ -90,7 +91,7 @@ func (c *IMClient) prefetchRejoined(ctx context.Context, all []notification) {
 	var ids []string
 	for i := range all {
 		if all[i].Op == "joined" {
-			c.forgetState(all[i].CID)
+			c.returned(all[i].CID, true)
 			ids = append(ids, all[i].CID)
 		}
 	}
@@ -107,7 +108,7 @@ func (c *IMClient) fetchNotifications(ctx context.Context) (all []notification, 
 	}
 	complete = !page.Droppable.Invalid
 	for _, n := range page.Droppable.Notifications {
-		if n.ServerTs > droppable {
+		if n.ServerTs > droppable && !mutant.On(mutant.SkipsMembers) {
 			all = append(all, n)
 		}
 	}

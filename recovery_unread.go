@@ -83,28 +83,24 @@ func (s *clientSync) settleLater() {
 
 // settleUnread ends what recovery began.
 func (c *IMClient) settleUnread(context.Context) {
-	for cid, have := range c.sync.unsaid() {
-		c.sync.setUnread(c.convs.bare(cid, 0), have.n, have.mentioned)
+	for cid, less := range c.sync.unsaid() {
+		n, mentioned := c.sync.unread(cid)
+		n = max(n-less, 0)
+		c.sync.setUnread(c.convs.bare(cid, 0), n, mentioned && n > 0)
 	}
 }
 
-// unreadCount is how much of a conversation is unread.
-type unreadCount struct {
-	n         int
-	mentioned bool
-}
-
-// unsaid ends the time of counting twice. It returns the right counts of those
-// conversations whose count the server should have told if there were unread
-// messages at the login, and has not.
-func (s *clientSync) unsaid() map[string]unreadCount {
+// unsaid ends the time of counting twice. It returns by how much the counts of
+// those conversations are too high whose count the server should have told if
+// there were unread messages at the login, and has not.
+func (s *clientSync) unsaid() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.settling == nil {
 		return nil // there is another session by now
 	}
 	s.settling, s.settled = nil, true
-	out := make(map[string]unreadCount)
+	out := make(map[string]int)
 	for cid, m := range s.marks {
 		if m.recounted == nil {
 			continue
@@ -113,21 +109,19 @@ func (s *clientSync) unsaid() map[string]unreadCount {
 			m.recounted = nil
 			continue
 		}
-		var have unreadCount
 		late := m.recounted[:0] // what may still be pushed
 		for _, r := range m.recounted {
-			switch {
-			case r.pushed:
-				have.n++
-				have.mentioned = have.mentioned || r.mentioned
-			case r.at.at >= s.openedAt:
+			if r.pushed {
+				continue
+			}
+			out[cid]++
+			if r.at.at >= s.openedAt {
 				late = append(late, r)
 			}
 		}
 		if m.recounted = late; len(late) == 0 {
 			m.recounted = nil
 		}
-		out[cid] = have
 	}
 	return out
 }

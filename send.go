@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
@@ -156,6 +157,10 @@ func (s *sending) build() *pb.GenericCommand {
 	}
 	s.direct.Reset()
 	s.direct.Cid, s.direct.Dt = &s.conv.id, &s.opts.token
+	if mutant.On(mutant.ChangesTokens) {
+		token := newToken()
+		s.direct.Dt = &token
+	}
 	if s.payload.binary {
 		s.direct.BinaryMsg = s.payload.data
 		if s.direct.BinaryMsg == nil {

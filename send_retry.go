@@ -13,10 +13,6 @@ import (
 // token again.
 const dedupMemory = 9 * time.Minute
 
-// maxWaiting is how many sends of one client may wait for a reconnect at a
-// time. More fail as if they were not to be retried.
-const maxWaiting = 1024
-
 // The pause before an attempt, so that a connection that is there but does not
 // work is not worn out.
 const (
@@ -30,6 +26,13 @@ const (
 func (s *sending) sendRetrying(ctx context.Context) (*Message, error) {
 	c := s.conv.client
 	var doubt time.Time // begin of the first attempt that may have got through
+	size := len(s.payload.text) + len(s.payload.data) + len(s.push)
+	inOutbox := false
+	defer func() {
+		if inOutbox {
+			c.sync.leaveOutbox(size)
+		}
+	}()
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		began := time.Now()
 		m, err := s.limitedAttempt(ctx)
@@ -40,12 +43,16 @@ func (s *sending) sendRetrying(ctx context.Context) (*Message, error) {
 			doubt = began
 			c.sync.doubtful(s)
 		}
-		if !s.worthRetrying(ctx, err) || !c.sync.enterOutbox() {
+		if !s.worthRetrying(ctx, err) {
 			return nil, s.gaveUp(err, doubt)
 		}
-		waitErr := s.wait(ctx, pause, doubt)
-		c.sync.leaveOutbox()
-		if waitErr != nil {
+		if !inOutbox {
+			if !c.sync.enterOutbox(size) {
+				return nil, s.gaveUp(fmt.Errorf("%w: %w", ErrOutboxFull, err), doubt)
+			}
+			inOutbox = true
+		}
+		if waitErr := s.wait(ctx, pause, doubt); waitErr != nil {
 			return nil, s.gaveUp(fmt.Errorf("%w: %w", waitErr, err), doubt)
 		}
 		c.counters.sendRetries.Add(1)
@@ -103,21 +110,25 @@ func (s *sending) gaveUp(err error, doubt time.Time) error {
 	return &callError{command: "direct", safe: s.opts.hasToken, err: err}
 }
 
-// enterOutbox counts a send that waits, unless too many do already.
-func (s *clientSync) enterOutbox() bool {
+// enterOutbox counts a send that is retried, until its end, unless there are too
+// many. One alone may be as large as it likes.
+func (s *clientSync) enterOutbox(size int) bool {
+	o := s.client.rt.opts
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting >= maxWaiting {
+	if s.waiting >= o.Outbox || s.waiting > 0 && s.waitingBytes+size > o.OutboxBytes {
 		return false
 	}
 	s.waiting++
+	s.waitingBytes += size
 	return true
 }
 
-func (s *clientSync) leaveOutbox() {
+func (s *clientSync) leaveOutbox(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting--
+	s.waitingBytes -= size
 }
 
 // begin notes a send whose answer is out.

@@ -55,7 +55,7 @@ type ClientStats struct {
 	SendRetries  uint64 // attempts by WithRetry, after the first
 
 	SendsInFlight int64 // without an answer now, transient messages and wills not counted
-	SendsWaiting  int64 // of those, the ones that wait for a connection; at most 1024
+	SendsWaiting  int64 // of those, the ones that are being retried; Options.Outbox bounds them
 
 	Received   uint64 // messages that were made events
 	Recovered  uint64 // of those, the ones that were missed and fetched

@@ -280,7 +280,7 @@ func (w *world) checkSeen(d *device, t *truth) {
 	defer l.mu.Unlock()
 	for _, m := range t.log {
 		have, known := l.seen[m.ID]
-		if known && have.text != shown(m) {
+		if known && !l.unsure[m.ID] && have.text != shown(m) {
 			w.complain("%s: life %d knows %s in %s as %q of %v, stored is %q of %v", d, l.n, m.ID, t.place.name,
 				have.text, have.at, shown(m), m.UpdatedAt)
 		}

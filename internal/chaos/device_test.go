@@ -35,11 +35,12 @@ type life struct {
 	client *realtime.IMClient
 	opened time.Time
 
-	mu    sync.Mutex
-	heard []heard
-	sure  map[string]bool    // messages that no later life may hear; set at the end
-	seen  map[string]version // newest form of each message that it was told of
-	lost  map[string]bool    // conversations that recovery failed for, by its own word
+	mu     sync.Mutex
+	heard  []heard
+	sure   map[string]bool    // messages that no later life may hear; set at the end
+	seen   map[string]version // newest form of each message that it was told of
+	unsure map[string]bool    // own messages with an edit that nobody answered
+	lost   map[string]bool    // conversations that recovery failed for, by its own word
 }
 
 // heard is one message that a handler got.
@@ -104,7 +105,7 @@ func (d *device) life() *life {
 // goes on until that has worked.
 func (d *device) begin(from *realtime.Position) {
 	opts := d.opts
-	l := &life{seen: make(map[string]version), lost: make(map[string]bool)}
+	l := &life{seen: make(map[string]version), unsure: make(map[string]bool), lost: make(map[string]bool)}
 	if from != nil {
 		opts = append(opts[:len(opts):len(opts)], realtime.WithPosition(*from))
 	}

@@ -160,10 +160,13 @@ func (d *device) edit(ctx context.Context, p *place, conv *realtime.Conversation
 		})
 	}
 	d.w.tell("%s: edits %s of %s to %s: %v", d, m.ID, p.name, text, err)
-	if err == nil {
-		l.mu.Lock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil:
 		l.note(out)
-		l.mu.Unlock()
+	case errors.Is(err, realtime.ErrOutcomeUnknown):
+		l.unsure[m.ID] = true
 	}
 }
 

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // QueueOptions say what a Queue does with its values.
 type QueueOptions[T any] struct {
 	Limit    int                            // values that may wait; the one being handled is not counted. Required
+	Bytes    int                            // and how much they may be together, by Size; 0: anything
+	Size     func(v T) int                  // the same for one value every time; required with Bytes
 	Handle   func(ctx context.Context, v T) // runs on the worker, one value at a time. Required
 	Overflow func()                         // called once, by the Push that finds the queue full, with no lock held
 	Slow     time.Duration                  // how long Handle may take before OnSlow is called; 0: never
@@ -25,6 +29,7 @@ type Queue[T any] struct {
 
 	mu      sync.Mutex
 	waiting ring[T]
+	bytes   int  // of what is waiting
 	running bool // the worker exists
 	refuses bool // overflowed, drained or closed
 	drained bool
@@ -58,7 +63,8 @@ func (q *Queue[T]) Push(v T) bool {
 		q.mu.Unlock()
 		return false
 	}
-	if q.waiting.n >= q.o.Limit {
+	size := q.size(v)
+	if q.waiting.n >= q.o.Limit || q.o.Bytes > 0 && q.bytes+size > q.o.Bytes && q.waiting.n > 0 {
 		q.refuses = true
 		q.mu.Unlock()
 		if q.o.Overflow != nil {
@@ -67,9 +73,17 @@ func (q *Queue[T]) Push(v T) bool {
 		return false
 	}
 	q.waiting.push(v)
+	q.bytes += size
 	q.wake()
 	q.mu.Unlock()
 	return true
+}
+
+func (q *Queue[T]) size(v T) int {
+	if q.o.Bytes <= 0 {
+		return 0
+	}
+	return q.o.Size(v)
 }
 
 // Close discards what is waiting and ends the context of handlers with the
@@ -80,7 +94,7 @@ func (q *Queue[T]) Close(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.refuses, q.closed = true, true
-	q.waiting = ring[T]{}
+	q.waiting, q.bytes = ring[T]{}, 0
 }
 
 // Drain ends the context of handlers with the cause and accepts nothing more,
@@ -97,6 +111,7 @@ func (q *Queue[T]) Drain(cause error, last ...T) {
 	q.refuses, q.drained = true, true
 	for _, v := range last {
 		q.waiting.push(v)
+		q.bytes += q.size(v)
 	}
 	q.wake()
 }
@@ -129,6 +144,15 @@ func (q *Queue[T]) work() {
 			return
 		}
 		v := q.waiting.pop()
+		q.bytes -= q.size(v)
+		if mutant.On(mutant.Reorders) && q.waiting.n > 0 {
+			later := q.waiting.pop()
+			q.bytes -= q.size(later)
+			q.mu.Unlock()
+			q.handle(later)
+			q.handle(v)
+			continue
+		}
 		q.mu.Unlock()
 		q.handle(v)
 	}
@@ -180,6 +204,13 @@ func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting.n
+}
+
+// Bytes returns how much the values waiting are together, by Size.
+func (q *Queue[T]) Bytes() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
 }
 
 // Context is what handlers get: it ends when the queue is drained or closed,

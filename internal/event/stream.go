@@ -12,6 +12,8 @@ import (
 // StreamOptions say how one stream behaves.
 type StreamOptions[E any] struct {
 	Limit   int            // events that may wait. Required
+	Bytes   int            // and how much they may be together, by Size; 0: anything
+	Size    func(e E) int  // the same for one event every time; required with Bytes
 	Filter  func(e E) bool // nil: every event; runs in Publish and must not block
 	Handled func(e E)      // called when the consumer asks for what comes after e
 	Dropped func(e E)      // called for each event that the stream took and that its consumer had not handled when it broke off or its context ended
@@ -112,6 +114,7 @@ type stream[E any] struct {
 
 	mu        sync.Mutex
 	waiting   ring[E]
+	bytes     int   // of what is waiting
 	err       error // after waiting; set once
 	abandoned bool  // the consumer is gone
 }
@@ -123,14 +126,23 @@ func (s *stream[E]) put(e E) bool {
 	if s.err != nil || s.abandoned {
 		return false
 	}
-	if s.waiting.n >= s.o.Limit {
+	size := s.size(e)
+	if s.waiting.n >= s.o.Limit || s.o.Bytes > 0 && s.bytes+size > s.o.Bytes && s.waiting.n > 0 {
 		s.err = ErrOverflow
 		s.signal()
 		return false
 	}
 	s.waiting.push(e)
+	s.bytes += size
 	s.signal()
 	return true
+}
+
+func (s *stream[E]) size(e E) int {
+	if s.o.Bytes <= 0 {
+		return 0
+	}
+	return s.o.Size(e)
 }
 
 func (s *stream[E]) end(err error) {
@@ -196,6 +208,7 @@ func (s *stream[E]) next() (e E, err error) {
 		s.mu.Lock()
 		if s.waiting.n > 0 {
 			e = s.waiting.pop()
+			s.bytes -= s.size(e)
 			s.mu.Unlock()
 			return e, nil
 		}
@@ -221,6 +234,7 @@ func (s *stream[E]) abandon() {
 	}
 	s.abandoned = true
 	dropped := s.waiting.take()
+	s.bytes = 0
 	s.mu.Unlock()
 	s.hub.remove(s)
 	if s.o.Dropped != nil {

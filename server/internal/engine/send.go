@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/fanout"
 	"github.com/leanrtm/realtime/server/internal/store"
@@ -195,7 +196,7 @@ func (e *Engine) append(ctx context.Context, c *conv, view string, m *store.Mess
 	x.ops[0] = &x.append
 	b := &x.batch[0]
 	b.App, b.Ops = c.app.ID, x.ops[:]
-	if token != "" {
+	if token != "" && !mutant.On(mutant.ForgetsTokens) {
 		x.append.Token, x.append.TokenEnd = token, m.TS+dedupFor.Milliseconds()
 		x.fresh = store.NewSend{Client: m.From, Cid: c.cid, Token: token, Now: e.now()}
 		x.guards[0] = &x.fresh

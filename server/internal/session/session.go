@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/fanout"
 	"github.com/leanrtm/realtime/server/internal/store"
@@ -185,7 +186,7 @@ func (g *gate) open(s *Session, snap *fanout.Snapshot) {
 }
 
 func told(logs map[store.LogID]int64, ev *fanout.Event) bool {
-	if ev.Seq == 0 {
+	if ev.Seq == 0 || mutant.On(mutant.TellsTwice) {
 		return false
 	}
 	seq, ok := logs[ev.Log]

@@ -1,0 +1,72 @@
+// Package mutant lets a test switch off, one at a time, the things that the
+// promises about messages rest on, to see that the suite in internal/chaos
+// notices.
+//
+// Without the build tag mutants nothing can be switched off: On is constantly
+// false, and the compiler leaves out what stands behind it.
+package mutant
+
+// Mutant is something that can be switched off.
+type Mutant int
+
+// The mutants. None is what is on without one.
+const (
+	None Mutant = iota
+
+	// Of the server.
+
+	ForgetsTokens // the server does not know a send again by its token
+	TellsTwice    // a message that a login counts is pushed to it as well
+
+	// Of the client: sending.
+
+	ChangesTokens // every attempt of a send has a token of its own
+
+	// Of the client: receiving.
+
+	KeepsDuplicates  // a message that comes again is delivered again
+	Reorders         // two events that wait for the handlers change places
+	TrustsAnyLogin   // pushes of a login without an answer are taken
+	LosesReadPoints  // what was read is not told to the server
+	ForgetsReadPoint // a read point is told once and never again
+
+	// Of the client: recovery.
+
+	SkipsPage         // the first page of a history is not delivered
+	SkipsConversation // one of the conversations with news is left out
+	SkipsMembers      // changes of members are not fetched
+	SkipsEdits        // edits that were missed are taken for known
+	ForgetsHoles      // what was missed before a removal stays missed
+	TellsOutsiders    // what was said while the client was no member is told
+
+	// Of the client: positions.
+
+	RunsAhead       // a position contains what has not been handled yet
+	ForgetsUnlisted // a position knows no temporary conversations
+	afterTheLast
+)
+
+// All are the mutants but None.
+func All() []Mutant {
+	var all []Mutant
+	for m := None + 1; m < afterTheLast; m++ {
+		all = append(all, m)
+	}
+	return all
+}
+
+// String names the mutant.
+func (m Mutant) String() string {
+	names := [...]string{
+		None: "none", ForgetsTokens: "forgets tokens", TellsTwice: "tells twice", ChangesTokens: "changes tokens",
+		KeepsDuplicates: "keeps duplicates", Reorders: "reorders", TrustsAnyLogin: "trusts any login",
+		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point", SkipsPage: "skips a page",
+		SkipsConversation: "skips a conversation", SkipsMembers: "skips members", SkipsEdits: "skips edits",
+		ForgetsHoles: "forgets holes", TellsOutsiders: "tells outsiders",
+		RunsAhead: "runs ahead", ForgetsUnlisted: "forgets unlisted conversations",
+	}
+	if m < 0 || int(m) >= len(names) {
+		return "unknown"
+	}
+	return names[m]
+}
