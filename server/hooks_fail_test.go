@@ -99,7 +99,7 @@ func TestHTTPHooksThatFail(t *testing.T) {
 			require.ErrorContains(t, err, "the app's hook failed", name)
 		}
 		e.says(server.HookMessageReceived, map[string]any{})
-		_, err = say(t, conv, realtime.NewTextMessage("x"))
+		sent, err := say(t, conv, realtime.NewTextMessage("x"))
 		require.NoError(t, err)
 		for _, status := range []int{301, 404, 500} {
 			e.mu.Lock()
@@ -107,7 +107,10 @@ func TestHTTPHooksThatFail(t *testing.T) {
 			e.mu.Unlock()
 			_, err = say(t, conv, realtime.NewTextMessage("x"))
 			require.ErrorIs(t, err, realtime.ErrMessageRejectedByApp)
+			_, err = conv.Update(t.Context(), sent, realtime.NewTextMessage("y"))
+			require.ErrorIs(t, err, realtime.ErrMessageUpdateRejectedByApp)
 			require.ErrorIs(t, conv.Save(t.Context(), map[string]any{"a": 1}), realtime.ErrConversationRejectedByApp)
+			require.ErrorIs(t, conv.Mute(t.Context()), realtime.ErrConversationRejectedByApp)
 			require.ErrorIs(t, conv.Add(t.Context(), "x"), realtime.ErrConversationRejectedByApp)
 			require.ErrorIs(t, conv.Remove(t.Context(), "jerry"), realtime.ErrConversationRejectedByApp)
 		}
