@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -21,12 +22,38 @@ import (
 	"github.com/leanrtm/realtime/typedmessages"
 )
 
+// storage stands before the file storage and refuses uploads, one status after
+// the other, before it lets them pass.
+type storage struct {
+	next     http.RoundTripper
+	mu       sync.Mutex
+	statuses []int
+	uploads  int
+}
+
+func (s *storage) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPut {
+		return s.next.RoundTrip(r)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uploads++
+	if len(s.statuses) == 0 {
+		return s.next.RoundTrip(r)
+	}
+	status := s.statuses[0]
+	s.statuses = s.statuses[1:]
+	_, err := io.Copy(io.Discard, r.Body)
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, err
+}
+
 // chat is a conversation of two on a server in memory.
 type chat struct {
 	srv   *realtimetest.Server
 	rt    *realtime.Realtime
 	conv  *realtime.Conversation // Tom's
 	heard <-chan *realtime.Message
+	files *storage
 }
 
 func newChat(t *testing.T, opts ...typedmessages.Option) *chat {
@@ -34,6 +61,8 @@ func newChat(t *testing.T, opts ...typedmessages.Option) *chat {
 	srv := realtimetest.NewServer(t)
 	o := srv.Options()
 	o.Plugins = []realtime.Plugin{typedmessages.Plugin(opts...)}
+	files := &storage{next: srv.HTTPClient().Transport}
+	o.Dial, o.HTTPClient = nil, &http.Client{Transport: files}
 	rt, err := realtime.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.Close(context.Background())) })
@@ -45,7 +74,7 @@ func newChat(t *testing.T, opts ...typedmessages.Option) *chat {
 	require.NoError(t, err)
 	conv, err := tom.CreateConversation(t.Context(), realtime.ConversationOptions{Members: []string{"Jerry"}})
 	require.NoError(t, err)
-	return &chat{srv: srv, rt: rt, conv: conv, heard: heard}
+	return &chat{srv: srv, rt: rt, conv: conv, heard: heard, files: files}
 }
 
 func (c *chat) fetch(t *testing.T, url string) (*http.Response, []byte) {
@@ -205,6 +234,48 @@ func TestFailedUploadSendsNothing(t *testing.T) {
 				for _, command := range chat.srv.Commands() {
 					require.NotEqual(t, "direct", command.Name)
 				}
+			})
+		})
+	}
+}
+
+// What a provider refuses is tried again where that can help, and is the error of
+// the send where it cannot. Nothing is delivered before the file is stored.
+func TestProviderRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		statuses []int
+		uploads  int
+		sent     bool
+	}{
+		"500, then 200":            {[]int{500}, 2, true},
+		"503 twice, then 200":      {[]int{503, 503}, 3, true},
+		"500 all the time":         {[]int{500, 500, 500, 500}, 3, false},
+		"the token has expired":    {[]int{401}, 2, true},
+		"so has the one after it":  {[]int{403, 403}, 2, false},
+		"the file is not accepted": {[]int{400}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				chat := newChat(t)
+				chat.files.statuses = c.statuses
+				content := typedmessages.NewImageMessage(typedmessages.NewFile("n", strings.NewReader("the bytes")))
+				_, err := chat.conv.Send(t.Context(), content)
+				require.Equal(t, c.uploads, chat.files.uploads)
+				if !c.sent {
+					require.ErrorContains(t, err, fmt.Sprintf("answered %d", c.statuses[0]))
+					synctest.Wait()
+					require.Empty(t, chat.heard)
+
+					// The send may be tried again, when the provider is well.
+					chat.files.statuses = nil
+					_, err = chat.conv.Send(t.Context(), content)
+				}
+				require.NoError(t, err)
+				f := (<-chat.heard).Content.(*typedmessages.ImageMessage).File
+				_, data := chat.fetch(t, f.URL)
+				require.Equal(t, "the bytes", string(data))
+				synctest.Wait()
+				require.Empty(t, chat.heard, "one message")
 			})
 		})
 	}
