@@ -9,12 +9,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,13 +58,12 @@ func TestBrowser(t *testing.T) {
 	defer cancel()
 	var stderr bytes.Buffer
 	stdout, wait := start(ctx, t, &stderr, script, node, []string{"drive.js"}, []string{
-		"WEBCHAT_URL=" + chat.url, "WEBCHAT_BROWSER=" + devTools, "NODE_NO_WARNINGS=1", "TMPDIR=" + t.TempDir(),
+		"WEBCHAT_URL=" + chat.url, "WEBCHAT_CONTROL=" + chat.control, "WEBCHAT_BROWSER=" + devTools, "NODE_NO_WARNINGS=1", "TMPDIR=" + t.TempDir(),
 	})
-	seen := follow(t, stdout)
+	follow(t, stdout)
 	if err := wait(); err != nil || t.Failed() {
 		t.Fatalf("the script ended: %v\n%s", err, stderr.String())
 	}
-	require.Equal(t, chat.history(t), seen, "what both saw is what the server has")
 }
 
 // need finds a program by one of its names.
@@ -86,13 +88,8 @@ func unavailable(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// said is a message as the script tells it.
-type said struct {
-	ID, From, Text string
-}
-
-// follow reports every case of the script as a subtest and returns what was seen.
-func follow(t *testing.T, stdout io.Reader) (seen []said) {
+// follow reports every case of the script as a subtest.
+func follow(t *testing.T, stdout io.Reader) {
 	t.Helper()
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
@@ -100,14 +97,9 @@ func follow(t *testing.T, stdout io.Reader) (seen []said) {
 		var line struct {
 			Case, Error string
 			MS          int
-			Seen        []said
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			t.Errorf("the script printed %q", lines.Text())
-			continue
-		}
-		if line.Seen != nil {
-			seen = line.Seen
 			continue
 		}
 		t.Run(line.Case, func(t *testing.T) {
@@ -118,64 +110,77 @@ func follow(t *testing.T, stdout io.Reader) (seen []said) {
 		})
 	}
 	require.NoError(t, lines.Err())
-	return seen
 }
 
-// chat is the program under test, with a way to cut connections.
+// chat is the program under test, with what the script can do to it.
 type chat struct {
-	url string
+	url     string // of the page
+	control string // of what the script can do
 
 	mu      sync.Mutex
 	sockets map[string]net.Conn // by the name of the browser window
+	stop    func() error
 }
 
 // open runs the program until the test ends.
 func open(t *testing.T) *chat {
 	t.Helper()
 	c := &chat{sockets: make(map[string]net.Conn)}
-	ctx, cancel := context.WithCancel(context.Background())
-	ready := make(chan string, 1)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- serve(ctx, io.Discard, settings{
-			listen: "127.0.0.1:0", wrap: c.watch, ready: func(url string) { ready <- url },
+	require.NoError(t, c.start("127.0.0.1:0"))
+	mux := http.NewServeMux()
+	for path, do := range map[string]func(r *http.Request) (any, error){
+		"/cut": c.cut, "/restart": c.restart, "/history": c.history,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := do(r)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(answer) // a script that was killed needs none
 		})
-	}()
-	select {
-	case c.url = <-ready:
-	case err := <-ended:
-		cancel()
-		t.Fatal(err)
 	}
+	control := httptest.NewServer(mux)
+	c.control = control.URL
 	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
+		control.Close()
+		require.NoError(t, c.stop())
 	})
 	return c
 }
 
-// watch remembers the sockets, and cuts them when the script asks for it.
+// start runs the program until stop.
+func (c *chat) start(listen string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	ready := make(chan string, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve(ctx, io.Discard, settings{listen: listen, wrap: c.watch, ready: func(url string) { ready <- url }})
+	}()
+	c.stop = func() error {
+		cancel()
+		return <-ended
+	}
+	select {
+	case c.url = <-ready:
+		return nil
+	case err := <-ended:
+		ended <- err
+		return errors.Join(err, c.stop())
+	}
+}
+
+// watch remembers the sockets.
 func (c *chat) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/test/cut":
-			c.mu.Lock()
-			socket := c.sockets[r.FormValue("agent")]
-			c.mu.Unlock()
-			if socket == nil {
-				http.Error(w, "this window has no socket", http.StatusNotFound)
-				return
-			}
-			_ = socket.Close() // its owner gets an error, and may close it again
-		case r.Header.Get("Upgrade") != "":
-			next.ServeHTTP(&hijacked{ResponseWriter: w, note: func(socket net.Conn) {
+		if r.Header.Get("Upgrade") != "" {
+			w = &hijacked{ResponseWriter: w, note: func(socket net.Conn) {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.sockets[r.UserAgent()] = socket
-			}}, r)
-		default:
-			next.ServeHTTP(w, r)
+			}}
 		}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -193,27 +198,71 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// history is what the server has of the talk, as the Go SDK reads it.
-func (c *chat) history(t *testing.T) []said {
-	t.Helper()
-	var room roomInfo
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/page/room.json", nil)
-	require.NoError(t, err)
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, res.Body.Close()) }()
-	require.NoError(t, json.NewDecoder(res.Body).Decode(&room))
-	rt, err := realtime.New(realtime.Options{AppID: room.AppID, AppKey: room.AppKey, Server: c.url, Plugins: []realtime.Plugin{typedmessages.Plugin()}})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, rt.Close(context.Background())) }()
-	tom, err := rt.CreateIMClient(t.Context(), "Tom") // members may read it
-	require.NoError(t, err)
-	conv, err := tom.GetConversation(t.Context(), room.Conversation)
-	require.NoError(t, err)
-	var all []said
-	for m, err := range conv.Messages(t.Context(), realtime.MessageQuery{Direction: realtime.OldToNew}) {
-		require.NoError(t, err)
-		all = append(all, said{m.ID, m.From, m.Text()})
+// cut ends the connection of a window.
+func (c *chat) cut(r *http.Request) (any, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	socket := c.sockets[r.FormValue("agent")]
+	if socket == nil {
+		return nil, errors.New("this window has no socket")
 	}
-	return all
+	_ = socket.Close() // the server may have been faster
+	return "cut", nil
+}
+
+// restart ends the program and starts it anew on the same port. All that was said
+// is gone.
+func (c *chat) restart(*http.Request) (any, error) {
+	if err := c.stop(); err != nil {
+		return nil, err
+	}
+	return "restarted", c.start(strings.TrimPrefix(c.url, "http://"))
+}
+
+// said is a message as the script compares it.
+type said struct {
+	ID   string `json:"id"`
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// history is what the server has of the talk, as the Go SDK reads it.
+func (c *chat) history(r *http.Request) (all any, err error) {
+	ctx := r.Context()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/page/room.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	var room roomInfo
+	if err := json.NewDecoder(res.Body).Decode(&room); err != nil {
+		return nil, err
+	}
+	rt, err := realtime.New(realtime.Options{
+		AppID: room.AppID, AppKey: room.AppKey, Server: c.url, Plugins: []realtime.Plugin{typedmessages.Plugin()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rt.Close(ctx)) }()
+	tom, err := rt.CreateIMClient(ctx, "Tom") // members may read it
+	if err != nil {
+		return nil, err
+	}
+	conv, err := tom.GetConversation(ctx, room.Conversation)
+	if err != nil {
+		return nil, err
+	}
+	var messages []said
+	for m, err := range conv.Messages(ctx, realtime.MessageQuery{Direction: realtime.OldToNew}) {
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, said{m.ID, m.From, m.Text()})
+	}
+	return messages, nil
 }

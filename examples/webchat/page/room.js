@@ -127,6 +127,10 @@ export class Room {
         this.#behind = page.more;
       } catch (error) {
         if (!current()) return;
+        if (error.code > 0) { // a refusal: the server was restarted, and knows of nothing
+          this.on.state('gone');
+          return;
+        }
         console.warn('cannot read the history yet:', error.message);
         await sleep(PAUSE);
       }
