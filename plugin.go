@@ -27,8 +27,9 @@ type Plugin struct {
 	// BeforeMessageDispatch is asked before a received message becomes an
 	// event; false: it does not.
 	BeforeMessageDispatch func(m *Message, conv *Conversation) bool
-	// BeforeSend runs once per Send, on the goroutine of the sender, and may
-	// block: uploads live here. Its error is the error of Send.
+	// BeforeSend runs once per Send or Update, on the goroutine of the sender,
+	// and may block: uploads live here. Its error, with the name of the plugin,
+	// is the error of the call.
 	BeforeSend func(ctx context.Context, out *Outgoing) error
 
 	// OnRealtimeCreate runs at the end of New.

@@ -3,6 +3,7 @@ package realtime
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -121,7 +122,7 @@ func (c *Conversation) beforeSend(ctx context.Context, content Content) (Content
 		}
 		out := &Outgoing{Conversation: c, Content: content, Do: rt.Do}
 		if err := hook(ctx, out); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("realtime: plugin %q: BeforeSend: %w", rt.plugins[i].Name, err)
 		}
 		if isNil(out.Content) {
 			return nil, invalidArgument("plugin %q: BeforeSend left no content", rt.plugins[i].Name)

@@ -236,6 +236,7 @@ func TestBeforeSend(t *testing.T) {
 		require.Equal(t, []string{"a hi", "a hi!"}, seen)
 		_, err = conv.Send(t.Context(), realtime.NewTextMessage("fail"))
 		require.ErrorIs(t, err, fail)
+		require.ErrorContains(t, err, `"upper"`)
 		_, err = conv.Send(t.Context(), realtime.NewTextMessage("drop"))
 		require.ErrorIs(t, err, realtime.ErrInvalidArgument)
 		edited, err := conv.Update(t.Context(), m, realtime.NewTextMessage("edit"))

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -97,7 +98,7 @@ func (c *Client) encode(ctx context.Context, content realtime.Content) (encoded,
 		}
 		out := &realtime.Outgoing{Content: content, Do: c.Do}
 		if err := hook(ctx, out); err != nil {
-			return e, err
+			return e, fmt.Errorf("admin: plugin %q: BeforeSend: %w", c.opts.Plugins[i].Name, err)
 		}
 		if isNil(out.Content) {
 			return e, invalidArgument("plugin %q: BeforeSend left no content", c.opts.Plugins[i].Name)
