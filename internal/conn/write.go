@@ -107,6 +107,11 @@ func (c *Conn) write() {
 		case <-c.dead:
 			return
 		case f := <-c.queue:
+			select {
+			case <-c.dead: // what is begun now would count as perhaps sent
+				return
+			default:
+			}
 			c.writeBatch(f, watch)
 		case <-heartbeat.c:
 			c.beat(watch)
