@@ -18,8 +18,8 @@ import (
 
 // callOptions change how a command is sent.
 type callOptions struct {
-	// merge: an identical command in flight shares its reply with this one.
-	merge bool
+	// alone: the reply to an identical command in flight will not do.
+	alone bool
 	// safe: repeating the command cannot take effect twice; for SafeToRetry.
 	safe bool
 }
@@ -49,7 +49,12 @@ func (c *IMClient) countedCall(ctx context.Context, s *session, cmd *pb.GenericC
 	n := &c.rt.counters
 	n.commands.Add(1)
 	c.rt.logCommand(ctx, sent, cmd)
-	reply, err := s.link.Do(ctx, cmd, link.CallOptions{Merge: o.merge, Gen: s.gen})
+	reply, err := s.link.Do(ctx, cmd, link.CallOptions{
+		Merge: !o.alone && mergeable(cmd), Era: c.rt.era.Load(), Gen: s.gen,
+	})
+	if !isQuestion(cmd) {
+		c.rt.era.Add(1)
+	}
 	if err != nil {
 		n.failed.Add(1)
 		return nil, c.callFailed(ctx, commandName(cmd), tooLong(cmd, err), o.safe)
@@ -66,6 +71,44 @@ func (c *IMClient) countedCall(ctx context.Context, s *session, cmd *pb.GenericC
 		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
 	}
 	return reply, nil
+}
+
+// mergeable reports whether one execution of a command serves several callers
+// who ask for the same at the same time. What makes something new each time is
+// not, nor is a random choice.
+func mergeable(cmd *pb.GenericCommand) bool {
+	switch cmd.GetCmd() {
+	case pb.CommandType_session:
+		return cmd.GetOp() == pb.OpType_query
+	case pb.CommandType_conv:
+		switch cmd.GetOp() {
+		case pb.OpType_start, pb.OpType_update, pb.OpType_members:
+			return false
+		}
+		return true
+	case pb.CommandType_logs, pb.CommandType_patch, pb.CommandType_blacklist:
+		return true
+	}
+	return false
+}
+
+// isQuestion reports whether a command changes nothing on the server.
+func isQuestion(cmd *pb.GenericCommand) bool {
+	switch cmd.GetCmd() {
+	case pb.CommandType_logs:
+		return true
+	case pb.CommandType_session:
+		return cmd.GetOp() == pb.OpType_query
+	case pb.CommandType_conv:
+		switch cmd.GetOp() {
+		case pb.OpType_query, pb.OpType_count, pb.OpType_members, pb.OpType_is_member, pb.OpType_max_read,
+			pb.OpType_query_shutup, pb.OpType_check_shutup:
+			return true
+		}
+	case pb.CommandType_blacklist:
+		return cmd.GetOp() == pb.OpType_query || cmd.GetOp() == pb.OpType_check_block
+	}
+	return false
 }
 
 // answers reports whether reply is of the kind that answers cmd. A peer that
@@ -223,7 +266,7 @@ func (c *IMClient) OnlineClients(ctx context.Context, ids ...string) ([]string, 
 			Cmd:            pb.CommandType_session.Enum(),
 			Op:             pb.OpType_query.Enum(),
 			SessionMessage: &pb.SessionCommand{SessionPeerIds: batch},
-		}, callOptions{merge: true, safe: true})
+		}, callOptions{safe: true})
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
@@ -237,4 +238,105 @@ func TestSecretsAreNeitherLoggedNorTold(t *testing.T) {
 			require.NotContains(t, fmt.Sprintf("%v %+v %#v", v, v, v), "hunter2")
 		}
 	})
+}
+
+// Whatever is the same, asked while the first is under way, is asked once; but
+// nobody gets an answer from before what the program knows already.
+func TestWhatIsTheSameIsAskedOnce(t *testing.T) {
+	type call = func(ctx context.Context, conv *realtime.Conversation) error
+	count := func(ctx context.Context, conv *realtime.Conversation) error {
+		_, err := conv.Count(ctx)
+		return err
+	}
+	for name, test := range map[string]struct {
+		call   call
+		cmd    pb.CommandType
+		op     pb.OpType
+		merged bool
+	}{
+		"count": {count, pb.CommandType_conv, pb.OpType_count, true},
+		"history": {func(ctx context.Context, conv *realtime.Conversation) error {
+			_, err := conv.QueryMessages(ctx, realtime.MessageQuery{})
+			return err
+		}, pb.CommandType_logs, 0, true},
+		"query": {func(ctx context.Context, conv *realtime.Conversation) error {
+			_, err := conv.Client().Query().EqualTo("name", "x").Find(ctx)
+			return err
+		}, pb.CommandType_conv, pb.OpType_query, true},
+		"add": {func(ctx context.Context, conv *realtime.Conversation) error { return conv.Add(ctx, "Mary") },
+			pb.CommandType_conv, pb.OpType_add, true},
+		"fetch": {func(ctx context.Context, conv *realtime.Conversation) error { return conv.Fetch(ctx) },
+			pb.CommandType_conv, pb.OpType_query, false},
+		"save": {func(ctx context.Context, conv *realtime.Conversation) error {
+			return conv.Save(ctx, map[string]any{"n": map[string]any{"__op": "Increment", "amount": 1}})
+		}, pb.CommandType_conv, pb.OpType_update, false},
+		"create": {func(ctx context.Context, conv *realtime.Conversation) error {
+			_, err := conv.Client().CreateConversation(ctx, realtime.ConversationOptions{NotUnique: true})
+			return err
+		}, pb.CommandType_conv, pb.OpType_start, false},
+		"send": {func(ctx context.Context, conv *realtime.Conversation) error {
+			_, err := conv.Send(ctx, realtime.NewTextMessage("x"))
+			return err
+		}, pb.CommandType_direct, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withConversation(t, realtime.Options{}, func(t *testing.T, s *stage, _ *realtime.IMClient, conv *realtime.Conversation) {
+				usual := s.Usual
+				if test.op == pb.OpType_query {
+					usual = s.answerQuery
+				} else if test.cmd == pb.CommandType_logs {
+					usual = s.answerLogs
+				}
+				s.On(test.cmd, test.op, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+					time.AfterFunc(time.Second, func() { sock.Send(usual(sock, cmd)) })
+					return nil
+				})
+				before := len(s.commands(test.cmd, test.op))
+				var wg sync.WaitGroup
+				for range 4 {
+					wg.Go(func() { assert.NoError(t, test.call(t.Context(), conv)) })
+				}
+				wg.Wait()
+				want := 4
+				if test.merged {
+					want = 1
+				}
+				require.Len(t, s.commands(test.cmd, test.op), before+want)
+				require.NoError(t, test.call(t.Context(), conv))
+				require.Len(t, s.commands(test.cmd, test.op), before+want+1, "it is over")
+			})
+		})
+	}
+
+	for name, happens := range map[string]call{
+		"nothing":     nil,
+		"a change":    func(ctx context.Context, conv *realtime.Conversation) error { return conv.Add(ctx, "Mary") },
+		"a refusal":   func(ctx context.Context, conv *realtime.Conversation) error { _ = conv.Remove(ctx, "Mary"); return nil },
+		"another one": func(ctx context.Context, conv *realtime.Conversation) error { _, err := conv.IsMember(ctx); return err },
+	} {
+		t.Run("and meanwhile "+name, func(t *testing.T) {
+			withConversation(t, realtime.Options{}, func(t *testing.T, s *stage, tom *realtime.IMClient, conv *realtime.Conversation) {
+				s.On(pb.CommandType_conv, pb.OpType_count, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+					time.AfterFunc(time.Second, func() { sock.Send(s.Usual(sock, cmd)) })
+					return nil
+				})
+				s.On(pb.CommandType_conv, pb.OpType_remove, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+					return sock.Fail(cmd, 4200)
+				})
+				var wg sync.WaitGroup
+				wg.Go(func() { assert.NoError(t, count(t.Context(), conv)) })
+				synctest.Wait()
+				if happens != nil {
+					require.NoError(t, happens(t.Context(), conv))
+				}
+				require.NoError(t, count(t.Context(), conv))
+				wg.Wait()
+				want := 1
+				if name == "a change" || name == "a refusal" {
+					want = 2
+				}
+				require.Len(t, s.commands(pb.CommandType_conv, pb.OpType_count), want)
+			})
+		})
+	}
 }

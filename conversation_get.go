@@ -87,7 +87,7 @@ func (c *IMClient) GetConversations(ctx context.Context, ids []string, opts ...F
 		found[id] = nil
 		missing = append(missing, id)
 	}
-	fetched, err := c.fetchConversations(ctx, missing, !o.withoutCache)
+	fetched, err := c.fetchConversations(ctx, missing, o.withoutCache)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +103,9 @@ func (c *IMClient) GetConversations(ctx context.Context, ids []string, opts ...F
 	return out, nil
 }
 
-// fetchConversations asks the server for conversations by id. merge: an
-// identical question on its way already will do.
-func (c *IMClient) fetchConversations(ctx context.Context, ids []string, merge bool) ([]*Conversation, error) {
+// fetchConversations asks the server for conversations by id. alone: the answer
+// to an identical question on its way already will not do.
+func (c *IMClient) fetchConversations(ctx context.Context, ids []string, alone bool) ([]*Conversation, error) {
 	var normal, temporary []string
 	for _, id := range ids {
 		if temporaryID(id) {
@@ -128,7 +128,7 @@ func (c *IMClient) fetchConversations(ctx context.Context, ids []string, merge b
 		questions = append(questions, &pb.ConvCommand{TempConvIds: batch})
 	}
 	ask := func(ctx context.Context, q *pb.ConvCommand) ([]*Conversation, error) {
-		return c.queryConversations(ctx, q, merge)
+		return c.queryConversations(ctx, q, alone)
 	}
 	if len(questions) == 1 {
 		return ask(ctx, questions[0])
@@ -147,8 +147,8 @@ func whereIDs(ids []string) (string, error) {
 }
 
 // queryConversations asks one question and keeps what the answer tells.
-func (c *IMClient) queryConversations(ctx context.Context, q *pb.ConvCommand, merge bool) ([]*Conversation, error) {
-	found, err := c.queryStored(ctx, q, merge)
+func (c *IMClient) queryConversations(ctx context.Context, q *pb.ConvCommand, alone bool) ([]*Conversation, error) {
+	found, err := c.queryStored(ctx, q, alone)
 	if err != nil {
 		return nil, err
 	}
@@ -160,10 +160,10 @@ func (c *IMClient) queryConversations(ctx context.Context, q *pb.ConvCommand, me
 }
 
 // queryStored asks one question.
-func (c *IMClient) queryStored(ctx context.Context, q *pb.ConvCommand, merge bool) ([]*convData, error) {
+func (c *IMClient) queryStored(ctx context.Context, q *pb.ConvCommand, alone bool) ([]*convData, error) {
 	reply, err := c.call(ctx, &pb.GenericCommand{
 		Cmd: pb.CommandType_conv.Enum(), Op: pb.OpType_query.Enum(), ConvMessage: q,
-	}, callOptions{merge: merge, safe: true})
+	}, callOptions{alone: alone, safe: true})
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (c *IMClient) prefetch(ctx context.Context, ids []string) {
 	if len(missing) == 0 {
 		return
 	}
-	if _, err := c.fetchConversations(ctx, missing, true); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := c.fetchConversations(ctx, missing, false); err != nil && !errors.Is(err, context.Canceled) {
 		c.log.Debug("fetching conversations that were pushed about failed", "conv_ids", missing, "error", err)
 	}
 }
@@ -255,7 +255,7 @@ func (c *IMClient) prefetch(ctx context.Context, ids []string) {
 // then shows. The error matches ErrConversationNotFound, or for a temporary
 // conversation ErrTemporaryConversationExpired, if it is gone.
 func (c *Conversation) Fetch(ctx context.Context) error {
-	convs, err := c.client.fetchConversations(ctx, []string{c.id}, false)
+	convs, err := c.client.fetchConversations(ctx, []string{c.id}, true)
 	if err == nil && len(convs) == 0 {
 		err = newError(ErrConversationNotFound, fmt.Sprintf("conversation %q", c.id))
 	}

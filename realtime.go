@@ -38,6 +38,12 @@ type Realtime struct {
 	emitMu   sync.Mutex  // one order for handlers and streams
 	counters counters
 
+	// era moves on with everything that may have changed what the server would
+	// answer: commands that were executed, and pushes. A question shares the
+	// answer to an identical one only within an era, so that nobody gets an
+	// answer that is older than what the program knows already.
+	era atomic.Uint64
+
 	// mu is held for moments only, never while calling out. It comes before
 	// IMClient.mu, and nothing is locked under that.
 	mu       sync.RWMutex

@@ -120,6 +120,7 @@ func eventName(ev Event) string {
 func (rt *Realtime) push(l *link.Link, j job) {
 	cmd := j.push
 	rt.logCommand(context.Background(), pushed, cmd)
+	rt.era.Add(1)
 	rt.counters.pushes.Add(1)
 	if cmd.Service != nil && cmd.GetService() != wire.ServiceIM {
 		return // of another service that shares the protocol

@@ -177,7 +177,7 @@ func (c *IMClient) changedConversations(ctx context.Context, filter map[string]a
 		page, err := c.queryStored(ctx, &pb.ConvCommand{
 			Where: &pb.JsonObjectMessage{Data: proto.String(string(where))},
 			Sort:  proto.String(key), Limit: proto.Int32(candidatePage),
-		}, false)
+		}, true)
 		if err != nil {
 			return all, err
 		}

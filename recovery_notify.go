@@ -196,7 +196,7 @@ func (c *IMClient) refreshConversations(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := c.fetchConversations(ctx, ids, false)
+	_, err := c.fetchConversations(ctx, ids, true)
 	return err
 }
 

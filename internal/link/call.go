@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // CallOptions change how Do sends.
 type CallOptions struct {
 	Merge bool   // share the reply of an identical command in flight, if there is one
+	Era   uint64 // of the same era only
 	Gen   uint64 // only on that connection; 0: on any
 }
 
@@ -27,7 +29,7 @@ type CallOptions struct {
 // unless the command was certainly not sent.
 func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*pb.GenericCommand, error) {
 	if o.Merge {
-		return l.doMerged(ctx, cmd, o.Gen)
+		return l.doMerged(ctx, cmd, o)
 	}
 	if ctx.Err() != nil {
 		return nil, rpc.ContextError(ctx)
@@ -54,17 +56,18 @@ func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*
 }
 
 // doMerged is Do for commands that may share a reply.
-func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, gen uint64) (*pb.GenericCommand, error) {
+func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*pb.GenericCommand, error) {
 	content, err := wire.Append(nil, cmd)
 	if err != nil {
 		return nil, err
 	}
+	content = binary.LittleEndian.AppendUint64(content, o.Era)
 	left := l.timeout(ctx)
 	for {
 		if ctx.Err() != nil {
 			return nil, rpc.ContextError(ctx)
 		}
-		lv, err := l.connection(gen)
+		lv, err := l.connection(o.Gen)
 		if err != nil {
 			return nil, err
 		}
