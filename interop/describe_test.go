@@ -84,6 +84,14 @@ func describeMessage(m *realtime.Message) map[string]any {
 	return out
 }
 
+func describeConversations(convs []*realtime.Conversation) []any {
+	described := []any{}
+	for _, conv := range convs {
+		described = append(described, describeConversation(conv))
+	}
+	return described
+}
+
 func describeConversation(conv *realtime.Conversation) any {
 	info := conv.Info()
 	kinds := map[realtime.Kind]string{

@@ -136,6 +136,9 @@ func (p *person) do(ctx context.Context, method string, args *list) (any, error)
 		return sorted(online), err
 	case "create":
 		return p.create(ctx, args)
+	case "conversations":
+		convs, err := p.client.GetConversations(ctx, args.strings(), realtime.WithoutCache())
+		return describeConversations(convs), err
 	case "query":
 		convs, err := p.query(ctx, args)
 		ids := []string{}
@@ -145,11 +148,7 @@ func (p *person) do(ctx context.Context, method string, args *list) (any, error)
 		return ids, err
 	case "find":
 		convs, err := p.query(ctx, args)
-		described := []any{}
-		for _, conv := range convs {
-			described = append(described, describeConversation(conv))
-		}
-		return described, err
+		return describeConversations(convs), err
 	case "download":
 		return p.download(ctx, args.string())
 	}
@@ -228,6 +227,13 @@ func (p *person) withConversation(ctx context.Context, conv *realtime.Conversati
 	case "receipts":
 		err = conv.FetchReceiptTimestamps(ctx)
 		return map[string]any{"delivered": ms(conv.LastDeliveredAt()), "read": ms(conv.LastReadAt())}, true, err
+	case "memberReceipts":
+		receipts, err := conv.FetchMemberReceipts(ctx)
+		by := map[string]any{}
+		for _, r := range receipts {
+			by[r.MemberID] = map[string]any{"delivered": ms(r.DeliveredAt), "read": ms(r.ReadAt)}
+		}
+		return by, true, err
 	default:
 		return nil, false, nil
 	}

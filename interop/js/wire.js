@@ -79,6 +79,7 @@ async function scenario(side, open, at, hasty) {
   const conversation = (title, options) => step(title, 'conv/query', () => tom.query(options));
   await step('get a conversation', 'conv/query', () => tom.conversation(conv));
   await step('get a temporary conversation', 'conv/query', () => tom.conversation(temp));
+  await step('get several conversations', 'conv/query', () => tom.conversations([conv, room]));
   await conversation('query without conditions', {});
   await conversation('query', {
     conditions: [
@@ -162,6 +163,8 @@ async function scenario(side, open, at, hasty) {
     await sees(id, 'read');
   });
   await step('ask for receipts', 'conv/max_read', () => tom.receipts(pair));
+
+  await step('ask for the receipts of all members', 'conv/max_read', () => tom.memberReceipts(conv));
 
   const signed = await open(name('signer'), { signWith: at.masterKey });
   await know({ '<self>': signed.id });

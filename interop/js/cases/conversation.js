@@ -28,6 +28,17 @@ module.exports = [
     assert.strictEqual(await jerry.conversation('555555555555555555555555'), null);
   }),
 
+  both('normal conversation', 'several at once', async ({ a, b, go }) => {
+    const [tom, jerry] = [await a('tom'), await b('jerry')];
+    const normal = await meet(tom, [jerry]);
+    const room = await tom.create({ kind: 'room', name: 'lobby' });
+    const service = await go('createService', { name: name('news') });
+    const ids = [normal, room, service];
+    const found = await jerry.conversations([...ids, '555555555555555555555555']);
+    assert.deepStrictEqual(found.map(c => c.id), ids);
+    assert.deepStrictEqual(found.map(c => c.kind), ['normal', 'room', 'service']);
+  }),
+
   both('unique conversation', 'the same for both, whoever asks', async ({ a, b }) => {
     const [tom, jerry] = [await a('tom'), await b('jerry')];
     const first = await tom.create({ members: [jerry.id], name: 'one', unique: true });

@@ -181,6 +181,21 @@ module.exports = [
     assert.ok(read >= sent.timestamp && delivered >= sent.timestamp);
   }),
 
+  both('read receipt', 'of all members of a group', async ({ a, b }) => {
+    const [tom, jerry, mary] = [await a('tom'), await b('jerry'), await b('mary')];
+    const conv = await meet(tom, [jerry, mary]);
+    const sent = await tom.send(conv, { text: 'who has read it?' });
+    for (const person of [jerry, mary]) await person.next('message', { conv });
+    await mary.read(conv);
+    const all = await until(async () => {
+      const receipts = await tom.memberReceipts(conv);
+      return receipts[mary.id] && receipts[mary.id].read >= sent.timestamp && receipts[jerry.id] && receipts;
+    }, 'the read mark');
+    assert.ok(all[jerry.id].delivered >= sent.timestamp);
+    assert.strictEqual(all[jerry.id].read, 0);
+    assert.strictEqual(all[tom.id], undefined);
+  }),
+
   both('unread after absence', 'count, mention, last message; then read', async context => {
     const { tom, jerry, conv } = await pair(context);
     const { id } = jerry;

@@ -6,8 +6,9 @@ const { Person } = require('./person');
 // What a Go person can be told. Each takes the arguments of the method of the
 // same name of the person behind whom is the official SDK.
 const methods = [
-  'close', 'pause', 'resume', 'ping', 'create', 'conversation', 'send', 'update', 'recall', 'history', 'iterate',
-  'query', 'find', 'add', 'remove', 'join', 'quit', 'subscribe', 'unsubscribe', 'save', 'mute', 'unmute', 'chatters', 'read', 'receipts', 'setRole',
+  'close', 'pause', 'resume', 'ping', 'create', 'conversation', 'conversations', 'send', 'update', 'recall', 'history', 'iterate',
+  'query', 'find', 'add', 'remove', 'join', 'quit', 'subscribe', 'unsubscribe', 'save', 'mute', 'unmute', 'chatters', 'read', 'receipts', 'memberReceipts',
+  'setRole',
   'roles', 'silence', 'unsilence', 'silenced', 'block', 'unblock', 'blocked', 'download',
 ];
 

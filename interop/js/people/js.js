@@ -122,6 +122,11 @@ class JSPerson extends Person {
     return conv && this.describeConversation(conv);
   }
 
+  // conversations describes several, as the server has them now.
+  async conversations(ids) {
+    return (await this.client.getConversations(ids, true)).filter(Boolean).map(conv => this.describeConversation(conv));
+  }
+
   describeConversation(conv) {
     this.watch(conv);
     const get = key => (conv.get ? conv.get(key) : undefined);
@@ -311,6 +316,13 @@ class JSPerson extends Person {
     const conv = await this.conv(id);
     await conv.fetchReceiptTimestamps();
     return { delivered: ms(conv.lastDeliveredAt), read: ms(conv.lastReadAt) };
+  }
+
+  // memberReceipts is the times of all other members that have some. The SDK has
+  // it for plugins, with an underscore.
+  async memberReceipts(id) {
+    const all = await (await this.conv(id))._fetchAllReceiptTimestamps();
+    return Object.fromEntries(all.map(r => [r.pid, { delivered: ms(r.lastDeliveredAt), read: ms(r.lastReadAt) }]));
   }
 
   async setRole(id, member, role) {
