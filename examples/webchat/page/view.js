@@ -10,7 +10,7 @@ const states = {
   waiting: ['bad', 'Connection lost, trying again…'],
   offline: ['bad', 'Offline'],
   closed: ['bad', 'Logged out'],
-  gone: ['bad', 'This room is gone, reload the page'],
+  gone: ['bad', 'Room gone, reload the page'],
 };
 
 function element(tag, properties = {}, ...children) {
