@@ -23,7 +23,7 @@ var (
 // program of this module, or is one of rtm, whose own tests read the pages.
 func TestCommandLinesAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, page := range pages {
+	for _, page := range append([]string{"performance.md"}, pages...) {
 		for _, b := range blocks(t, page) {
 			switch b.lang {
 			case "go": // compiled by another test
@@ -52,6 +52,8 @@ func checkCommand(t *testing.T, b block, words []string) {
 	case line == "bash .ci/run":
 		assert.FileExists(t, "../.ci/run")
 	case words[0] == "rtm":
+	case strings.HasPrefix(line, "go test ./") && len(words) > 4 && words[3] == "-run":
+		assertTest(t, b, filepath.Join("..", words[2]), strings.Trim(words[4], "'^$"))
 	case line == "go run ./echo", line == "go run ./hello": // the program of the page, which a test runs
 	case strings.HasPrefix(line, "go run ./"), strings.HasPrefix(line, "go install "+module+"/"):
 		target, _, _ := strings.Cut(strings.Replace(words[2], module, ".", 1), "@")
@@ -86,6 +88,21 @@ func TestExamplesAreListed(t *testing.T) {
 		}
 		assert.ElementsMatch(t, want, told, page)
 	}
+}
+
+// assertTest asserts that a package has a test.
+func assertTest(t *testing.T, b block, dir, name string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if strings.Contains(string(text), "\nfunc "+name+"(t *testing.T)") {
+			return
+		}
+	}
+	assert.Fail(t, "there is no such test", "%s: %s in %s", b, name, dir)
 }
 
 // Relative links lead to files of the repository.

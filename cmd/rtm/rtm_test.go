@@ -392,7 +392,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 // The command lines of the pages, and of the help itself, are understood.
 func TestDocumentedCommandLines(t *testing.T) {
 	texts := map[string]string{}
-	for _, page := range []string{"../../README.md", "../../README.zh-CN.md", "../../docs/guide.zh-CN.md", "main.go"} {
+	for _, page := range []string{"../../README.md", "../../README.zh-CN.md", "../../docs/guide.zh-CN.md", "../../docs/performance.md", "main.go"} {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		texts[page] = string(text)
