@@ -56,6 +56,10 @@
 // may have executed the call, the error also matches [ErrOutcomeUnknown];
 // [SafeToRetry] tells whether the call can simply be repeated.
 //
+// Callers who ask for exactly the same at the same time share one command,
+// unless it makes something new each time or is to fetch what is fresh. Nobody
+// gets an answer from before a change that the program knows of.
+//
 // # Delivery contract
 //
 //  1. Handlers of one client and its conversations run one at a time, in the

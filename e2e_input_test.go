@@ -2,6 +2,7 @@ package realtime_test
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -155,6 +156,10 @@ func TestE2EBadInput(t *testing.T) {
 		}, realtime.ErrInvalidArgument},
 		"limit over 1000": {func(ctx context.Context, a actors) error {
 			_, err := a.conv.QueryMessages(ctx, realtime.MessageQuery{Limit: 1001})
+			return err
+		}, realtime.ErrInvalidArgument},
+		"type that no message can have": {func(ctx context.Context, a actors) error {
+			_, err := a.conv.QueryMessages(ctx, realtime.MessageQuery{Type: math.MaxInt32 + 1})
 			return err
 		}, realtime.ErrInvalidArgument},
 		"start id without its time": {func(ctx context.Context, a actors) error {

@@ -61,6 +61,8 @@ func (q *MessageQuery) check(limit int) error {
 	switch {
 	case q.Limit < 0 || q.Limit > wire.MaxHistoryPage:
 		return invalidArgument("Limit %d is not within 1 and %d", q.Limit, wire.MaxHistoryPage)
+	case int64(q.Type) != int64(int32(q.Type)): // it would be another type to the server, or all of them
+		return invalidArgument("Type %d", q.Type)
 	case q.StartMessageID != "" && q.StartTime.IsZero():
 		return invalidArgument("StartMessageID without StartTime")
 	case q.EndMessageID != "" && q.EndTime.IsZero():
