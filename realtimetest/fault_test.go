@@ -93,7 +93,7 @@ func TestActionsOnCommands(t *testing.T) {
 				wait(30 * time.Second)
 
 				wantTom := []string{}
-				if test.cut {
+				if test.cut { // what was stored all the same is his own, and no news to him
 					wantTom = slices.Clone(reconnected)
 				}
 				toms := s.toms.take()

@@ -154,18 +154,24 @@ func randomKey() []byte {
 	return key
 }
 
-// Shutdown ends the server in peace: new connections and requests are refused,
-// every client is told to connect again elsewhere, commands and requests in
-// flight finish, and the connections are closed. Will messages are not sent. When
-// ctx ends first, what is left is cut off and ctx's error is returned; the server
-// has ended in either case.
+// Shutdown ends the server in peace: new connections, requests and commands are
+// refused, those in flight finish and are answered, then every client is told to
+// connect again elsewhere and its connection is closed. Will messages are not
+// sent. When ctx ends first, what is left is cut off and ctx's error is returned;
+// the server has ended in either case.
+//
+// A client that goes finds in the store what this server has acknowledged to
+// anybody: the first is told to go when nothing is in flight any more. What takes
+// longer than a second, such as a hook, is not waited for with that, but by its
+// own connection only.
 //
 // Shutdown blocks until then, also when the server is being ended by another
 // call. Give the http.Server that serves it a Shutdown afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.conns.Shutdown(ctx)
+	requests := s.requests.close()
+	err := s.conns.Shutdown(ctx, requests)
 	select {
-	case <-s.requests.close():
+	case <-requests:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

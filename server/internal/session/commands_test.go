@@ -148,7 +148,7 @@ func TestShutdownFiresNoWill(t *testing.T) {
 			c.Read()
 			c.WantClosed(1001)
 		}()
-		require.NoError(t, e.conns.Shutdown(t.Context()))
+		require.NoError(t, e.conns.Shutdown(t.Context(), nothing()))
 		require.Equal(t, fanout.EndLost, e.ends()[0].Cause)
 	})
 }
@@ -171,13 +171,14 @@ func TestShutdownWaitsForLateReplies(t *testing.T) {
 		synctest.Wait()
 		start := time.Now()
 		result := make(chan error)
-		go func() { result <- e.conns.Shutdown(t.Context()) }()
-		require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
+		go func() { result <- e.conns.Shutdown(t.Context(), nothing()) }()
+		synctest.Wait()
 		c.Send(query("", 7)) // too late
 		reply := c.Read()
 		require.Equal(t, pb.CommandType_ack, reply.GetCmd())
 		require.Equal(t, int32(6), reply.GetI())
 		require.Equal(t, "tom", reply.GetPeerId())
+		require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
 		c.WantClosed(1001)
 		require.NoError(t, <-result)
 		require.Equal(t, 2*time.Second, time.Since(start))
@@ -348,4 +349,11 @@ func TestHostileCommands(t *testing.T) {
 			}
 		}
 	})
+}
+
+// nothing is what else a shutdown waits for.
+func nothing() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
 }

@@ -38,12 +38,14 @@ type Conn struct {
 	recv   Receiver
 	tapped *tapped // nil unless a test listens in
 
-	born     time.Duration // on the alarms' scale
-	lastRead atomic.Int64  // on the alarms' scale
-	loggedIn atomic.Bool
-	ending   atomic.Bool // state is not open; for readers without mu
-	draining atomic.Bool
-	inflight atomic.Int32
+	born            time.Duration // on the alarms' scale
+	lastRead        atomic.Int64  // on the alarms' scale
+	loggedIn        atomic.Bool
+	ending          atomic.Bool // state is not open; for readers without mu
+	draining        atomic.Bool // no command begins any more
+	isQuiet         atomic.Bool // draining, and none is in flight
+	dismissed, said atomic.Bool // of farewell: wanted, begun
+	inflight        atomic.Int32
 
 	begun    atomic.Int64 // when the frame that is arriving began; 0: none is
 	rings    atomic.Int64 // when idle will ring
@@ -105,23 +107,49 @@ func (c *Conn) Begin() bool {
 // End says that a command has finished, its reply included.
 func (c *Conn) End() {
 	if c.inflight.Add(-1) == 0 && c.draining.Load() {
-		c.drained()
+		c.quiet()
 	}
 }
 
-// drain tells the client to go elsewhere, and closes the connection once no
-// command is in flight. What a client sends after it has read that does not
-// begin.
-func (c *Conn) drain() {
-	c.inflight.Add(1) // so that the close does not come before the goaway
+// The end of a connection when the server shuts down has two steps. After quiesce
+// no command begins, and when the last one has finished the connection is quiet.
+// After dismiss, as soon as it is quiet, the client is told to go elsewhere, and
+// the connection is closed. The goaway comes after the replies because a client
+// that reads it reads no further.
+
+func (c *Conn) quiesce() {
+	c.inflight.Add(1) // so that it is not quiet before it is draining
 	c.markDrained()
-	c.Push(nil, c.srv.goaway, fanout.ClassReply, Hold{})
 	c.End()
 }
 
 func (c *Conn) markDrained() { c.draining.Store(true) }
 
-func (c *Conn) drained() { c.Close(statusGoingAway, "server shuts down") }
+// quiet is called at least once.
+func (c *Conn) quiet() {
+	if c.isQuiet.Swap(true) {
+		return
+	}
+	c.srv.settled()
+	if c.dismissed.Load() {
+		c.farewell()
+	}
+}
+
+func (c *Conn) dismiss() {
+	c.dismissed.Store(true)
+	if c.isQuiet.Load() {
+		c.farewell()
+	}
+}
+
+func (c *Conn) farewell() {
+	if c.said.Swap(true) {
+		return
+	}
+	c.Push(nil, c.srv.goaway, fanout.ClassReply, Hold{})
+	c.Close(statusGoingAway, "server shuts down")
+}
 
 // Close writes what is queued, then a close frame. The connection ends when the
 // peer has answered it, but soon in any case.
@@ -239,6 +267,9 @@ func (c *Conn) run() {
 	why.Drained = c.draining.Load()
 	c.finish(why)
 	c.srv.remove(c, why)
+	if c.draining.Load() {
+		c.quiet() // whatever has not finished, nobody waits for it here
+	}
 }
 
 // finish frees what a connection has that was cut, and tells the Receiver.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -32,6 +33,7 @@ type Options struct {
 const (
 	writeTimeout = 10 * time.Second       // for one write of at most chunkSize
 	closeTimeout = 5 * time.Second        // for the peer's close frame after ours
+	quietTimeout = time.Second            // for the commands of all connections, before those whose have finished are closed
 	holdGap      = 10 * time.Millisecond  // between a reply and the pushes held for it
 	holdLimit    = 200 * time.Millisecond // how long a push is held at most
 )
@@ -67,6 +69,10 @@ type Server struct {
 	reads        sync.Pool // of *[]byte: scratch of readers
 	batches      sync.Pool // of *batch
 
+	draining sync.Once     // of Shutdown
+	busy     atomic.Int64  // connections that are not quiet yet, set by draining
+	calm     chan struct{} // closed when all of them are
+
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	closed   bool
@@ -93,6 +99,7 @@ func NewServer(o Options) *Server {
 		conns:   make(map[*Conn]struct{}),
 		ended:   make(map[wire.Code]uint64),
 		gone:    make(chan struct{}),
+		calm:    make(chan struct{}),
 		small:   bytesPool(smallChunk),
 		large:   bytesPool(chunkSize + maxFrameHeader),
 		reads:   bytesPool(readBuffer),
@@ -206,13 +213,38 @@ func (s *Server) refuse() []*Conn {
 	return conns
 }
 
-// Shutdown refuses new connections, tells every client to go elsewhere, lets
-// the commands in flight finish, closes the connections and waits until they
-// have ended. When ctx ends first, what is left is cut, and ctx's error is
-// returned. Close must follow in either case.
-func (s *Server) Shutdown(ctx context.Context) error {
-	for _, c := range s.refuse() {
-		c.drain()
+// Shutdown refuses new connections, begins no more commands, lets those in flight
+// finish, tells the clients to go elsewhere, closes the connections and waits
+// until they have ended. When ctx ends first, what is left is cut, and ctx's
+// error is returned. Close must follow in either case.
+//
+// Nobody is told to go before the commands of all connections have finished, and
+// others is closed: whoever goes finds everything in the store that this server
+// still puts there, and was pushed the rest. But that is waited for a second
+// only; then each connection goes when its own commands have finished.
+func (s *Server) Shutdown(ctx context.Context, others <-chan struct{}) error {
+	conns := s.refuse()
+	s.draining.Do(func() {
+		s.busy.Store(int64(len(conns)) + 1)
+		for _, c := range conns {
+			c.quiesce()
+		}
+		s.settled()
+	})
+	patience := time.NewTimer(quietTimeout)
+	defer patience.Stop()
+waiting:
+	for _, quiet := range []<-chan struct{}{s.calm, others} {
+		select {
+		case <-quiet:
+		case <-patience.C:
+			break waiting
+		case <-ctx.Done():
+			break waiting
+		}
+	}
+	for _, c := range conns {
+		c.dismiss()
 	}
 	select {
 	case <-s.gone:
@@ -220,6 +252,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		s.cut()
 		return ctx.Err()
+	}
+}
+
+// settled counts one connection less to wait for.
+func (s *Server) settled() {
+	if s.busy.Add(-1) == 0 {
+		close(s.calm)
 	}
 }
 

@@ -38,18 +38,18 @@ func TestShutdownTellsEverybodyAndLetsCommandsFinish(t *testing.T) {
 		synctest.Wait()
 		start := time.Now()
 		result := make(chan error)
-		go func() { result <- e.srv.Shutdown(t.Context()) }()
+		go func() { result <- e.srv.Shutdown(t.Context(), nothing()) }()
 
 		require.Equal(t, pb.CommandType_goaway, idle.Read().GetCmd())
 		idle.WantClosed(goingAway)
-		require.Zero(t, time.Since(start))
+		require.Equal(t, time.Second, time.Since(start), "somebody may still be acknowledged something")
 
+		busy.Send(command(2)) // too late
+		require.Equal(t, int32(1), busy.Read().GetI(), "who reads the goaway reads no further")
+		require.Equal(t, 3*time.Second, time.Since(start))
 		goaway := busy.Read()
 		require.Equal(t, pb.CommandType_goaway, goaway.GetCmd())
 		require.Nil(t, goaway.I)
-		busy.Send(command(2)) // too late
-		require.Equal(t, int32(1), busy.Read().GetI())
-		require.Equal(t, 3*time.Second, time.Since(start))
 		busy.WantClosed(goingAway)
 
 		require.NoError(t, <-result)
@@ -68,7 +68,7 @@ func TestShutdownGivesUpWithItsContext(t *testing.T) {
 		_, p := e.connect()
 		require.True(t, p.Begin())
 		start := time.Now()
-		err := e.srv.Shutdown(timeout(t, 7*time.Second))
+		err := e.srv.Shutdown(timeout(t, 7*time.Second), nothing())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 7*time.Second, time.Since(start))
 		require.NotNil(t, p.ended()) // it is over all the same
@@ -92,7 +92,7 @@ func TestCloseCutsEverything(t *testing.T) {
 		_, err := c.Net.Write([]byte{1})
 		require.Error(t, err)
 		e.srv.Close()
-		require.NoError(t, e.srv.Shutdown(t.Context()))
+		require.NoError(t, e.srv.Shutdown(t.Context(), nothing()))
 		require.Zero(t, e.srv.Stats().Open)
 		require.Equal(t, uint64(2), e.srv.Stats().Accepted)
 	})
@@ -108,5 +108,49 @@ func TestBadUpgradesAreAnswered(t *testing.T) {
 		res.Body.Close()
 		require.Equal(t, http.StatusUpgradeRequired, res.StatusCode)
 		require.Zero(t, e.srv.Stats().Accepted)
+	})
+}
+
+// nothing is what else a shutdown waits for.
+func nothing() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+// Nobody goes before all commands have finished: what they lead to is known to
+// whoever comes back elsewhere. Then all go at once.
+func TestShutdownWaitsForEverybodysCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		e.serve = func(p *peer, cmd *pb.GenericCommand) {
+			if p.Begin() {
+				time.AfterFunc(time.Duration(cmd.GetI())*time.Millisecond, func() {
+					p.Reply(nil, frame(cmd.GetI()))
+					p.End()
+				})
+			}
+		}
+		busy, _ := e.connect()
+		idle, _ := e.connect()
+		gone, _ := e.connect()
+		busy.Send(command(300))
+		gone.Send(command(200))
+		synctest.Wait()
+		gone.Net.Close()
+		start := time.Now()
+		others := make(chan struct{})
+		time.AfterFunc(600*time.Millisecond, func() { close(others) })
+		result := make(chan error)
+		go func() { result <- e.srv.Shutdown(t.Context(), others) }()
+		go func() { _ = e.srv.Shutdown(t.Context(), others) }() // once more does no harm
+		require.Equal(t, int32(300), busy.Read().GetI())
+		require.Equal(t, 300*time.Millisecond, time.Since(start))
+		for _, c := range []*wstest.Conn{busy, idle} {
+			require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
+			require.Equal(t, 600*time.Millisecond, time.Since(start))
+			c.WantClosed(goingAway)
+		}
+		require.NoError(t, <-result)
 	})
 }
