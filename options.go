@@ -41,8 +41,10 @@ type Options struct {
 	// RetryOpen makes Open try until its ctx ends, instead of returning the
 	// first failure. A ctx without a deadline then never ends by itself.
 	RetryOpen bool
-	// Backoff is the delay before reconnect 0, 1, …; nil: one second, doubled
-	// up to 300 s, with jitter on top. It must be safe for concurrent use.
+	// Backoff is the delay before reconnect 0, 1, …; nil: 1 to 8 s, then 8 to
+	// 16 s, doubled each time up to 300 to 600 s. These are random, so that clients
+	// that lose their server together do not come back together; whoever shortens
+	// them should keep that. It must be safe for concurrent use.
 	Backoff func(attempt int) time.Duration
 	// CommandTimeout is for every call whose ctx has no deadline; 0: 20 s.
 	CommandTimeout time.Duration

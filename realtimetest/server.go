@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -182,14 +183,27 @@ func (s *Server) stopCore() {
 }
 
 // Options are for the code under test: realtime.New with them connects to this
-// server. What is not about reaching it may be changed.
+// server. What is not about reaching it may be changed. Backoff is a short one:
+// back after 1 to 2 s, then 2 to 4 s, and so on up to five minutes. The usual one
+// spreads the clients that lose a server over more seconds, which a test with a
+// few clients would only wait for.
 func (s *Server) Options() realtime.Options {
 	return realtime.Options{
 		AppID: s.AppID, AppKey: s.AppKey,
 		Server: s.URL, NoSSL: true,
-		Dial:   s.network.Dial,
-		Logger: s.log.logger().With("from", "client"),
+		Dial:    s.network.Dial,
+		Backoff: backoff,
+		Logger:  s.log.logger().With("from", "client"),
 	}
+}
+
+func backoff(attempt int) time.Duration {
+	const longest = 5 * time.Minute
+	d := longest
+	if attempt < 8 { // 2⁸ s are more than four minutes
+		d = time.Second << attempt
+	}
+	return d + rand.N(d)
 }
 
 // Client is a client that is logged in, on a connection and a device of its

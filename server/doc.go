@@ -51,8 +51,8 @@
 //
 // # Trust
 //
-// docs/security.md lists what the server is thrown at, what stops it, and the
-// limits to set on the open internet, where rates are not off for good.
+// docs/security.md lists what may be thrown at the server, what stops it, and the
+// limits to set on the open internet. Rates are off by default.
 //
 // A client is trusted with nothing. A frame that is too large, that does not
 // decode, or that breaks the WebSocket protocol ends its own connection. Apps

@@ -3,6 +3,7 @@ package link_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -418,18 +419,47 @@ func TestStringsAreReadable(t *testing.T) {
 	require.Equal(t, "event 99", link.EventKind(99).String())
 }
 
+// A server that was lost by many at once, and stays away for any time, is not
+// tried by more than a fifth of them in any second, then or when it is back.
+func TestDefaultBackoffSpreadsAStorm(t *testing.T) {
+	const clients = 5000
+	for _, outage := range []time.Duration{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 60, 300} {
+		outage *= time.Second
+		var attempts []time.Duration
+		for range clients {
+			at := link.DefaultBackoff(0)
+			attempts = append(attempts, at)
+			for n := 1; at < outage; n++ {
+				at += link.DefaultBackoff(n)
+				attempts = append(attempts, at)
+			}
+		}
+		slices.Sort(attempts)
+		most, first := 0, 0
+		for last := range attempts {
+			for attempts[last]-attempts[first] >= time.Second {
+				first++
+			}
+			most = max(most, last-first+1)
+		}
+		require.Less(t, most, clients/5, "away for %v", outage)
+	}
+}
+
 func TestDefaultBackoff(t *testing.T) {
-	for attempt, base := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300} {
-		base *= time.Second
+	for attempt, bounds := range [][2]time.Duration{
+		{1, 8}, {8, 16}, {16, 32}, {32, 64}, {64, 128}, {128, 256}, {256, 512}, {300, 600}, {300, 600}, {300, 600},
+	} {
+		least, most := bounds[0]*time.Second, bounds[1]*time.Second
 		low, high := time.Duration(1<<62), time.Duration(0)
 		for range 300 {
 			d := link.DefaultBackoff(attempt)
 			low, high = min(low, d), max(high, d)
 		}
 		const rounding = time.Microsecond
-		require.GreaterOrEqual(t, low, base-rounding)
-		require.LessOrEqual(t, high, 2*base+rounding)
-		require.Greater(t, high-low, base*8/10, "it varies, also at the cap")
+		require.GreaterOrEqual(t, low, least-rounding)
+		require.LessOrEqual(t, high, most+rounding)
+		require.Greater(t, high-low, (most-least)*8/10, "it varies, also at the cap")
 	}
 	require.GreaterOrEqual(t, link.DefaultBackoff(1<<40), 300*time.Second-time.Microsecond)
 }
