@@ -34,6 +34,7 @@ func (l *link) Command(cmd *pb.GenericCommand) {
 		l.echo(r)
 		r.finish()
 	case pb.CommandType_session:
+		l.conn.Uncork()
 		l.session(r)
 	default:
 		s := l.find(cmd)
@@ -120,10 +121,12 @@ func (l *link) dispatch(r *request, s *Session) {
 	way := l.m.cfg.Way(r.Cmd)
 	key := laneKey{s, way.Conv}
 	if !way.Slow && (!way.Ordered || !l.lanes.busy(key)) {
+		l.conn.Cork()
 		defer r.finish()
 		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
 		return
 	}
+	l.conn.Uncork()
 	if l.lanes == nil {
 		l.lanes = newLanes()
 	}

@@ -55,7 +55,9 @@ type Conn struct {
 	idle    alarm // read, login and frame timeout
 	release alarm // the hold lane
 
-	writer sync.WaitGroup // counts the writer goroutine, 0 or 1
+	quick  quick          // writes without waiting, where that is possible
+	cork   bool           // as corked; the reader's own
+	writer sync.WaitGroup // counts the writer goroutine or the reader as such, 0 or 1
 	start  func()         // is c.write; kept, because making it allocates
 	choked atomic.Bool    // too many replies wait: the reader waits too
 
@@ -63,7 +65,8 @@ type Conn struct {
 	state   state
 	why     Why
 	queue   *batch // nil: empty
-	writing bool   // the writer goroutine exists
+	writing bool   // the writer goroutine exists, or the reader writes
+	corked  bool   // replies do not start the writer: the reader is about to write
 	abandon bool   // the writer is to forget what it took
 	pushes  load
 	replies load
@@ -251,6 +254,7 @@ func (c *Conn) watch(now time.Duration) {
 // run is the connection's goroutine.
 func (c *Conn) run() {
 	c.read()
+	c.Uncork()
 	// A peer that is still there gets what is queued, such as the library's close
 	// frame; the write timeout bounds it. Nothing is accepted meanwhile.
 	c.mu.Lock()

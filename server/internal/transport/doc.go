@@ -12,6 +12,14 @@
 // waits for it before it ends. All timeouts of all connections are kept by one
 // goroutine, see alarms.
 //
+// The way from the reader to a writer goroutine and back costs more than a small
+// write. So a Receiver may say that it executes a command that waits for nothing
+// (Cork): then the reply starts no writer, and the reader writes what waits just
+// before it would wait for the network itself, in one piece for all commands that
+// arrived together. It hands the kernel what that takes at once and leaves the
+// rest, and everything large, to a writer goroutine, so it never waits for the
+// peer. That is for plain TCP; TLS has no write that does not wait.
+//
 // # States
 //
 //	open ──Close──▶ closing ──the peer's close frame, 5 s, or an error──▶ dead

@@ -246,11 +246,16 @@ func (c *Conn) enqueue(e entry) {
 		c.queue = c.srv.batches.Get().(*batch)
 	}
 	c.queue.entries = append(c.queue.entries, e)
-	if !c.writing {
-		c.writing = true
-		c.writer.Add(1)
-		go c.start() // ends when the queue is empty; run waits for it
+	if !c.writing && (!c.corked || !e.reply) {
+		c.startWriter()
 	}
+}
+
+// startWriter starts the writer goroutine, of which there is none. c.mu is held.
+func (c *Conn) startWriter() {
+	c.writing = true
+	c.writer.Add(1)
+	go c.start() // ends when the queue is empty; run waits for it
 }
 
 // hold puts an item at the end of the lane.
@@ -317,6 +322,10 @@ func (r *releaser) alarmed(_ *alarm, now time.Duration) {
 
 // waitRoom blocks the reader while too many replies wait.
 func (c *Conn) waitRoom() {
+	if !c.choked.Load() {
+		return
+	}
+	c.Uncork()
 	for c.choked.Load() {
 		c.mu.Lock()
 		room := c.room

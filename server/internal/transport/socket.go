@@ -120,6 +120,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, errors.Join(errNotHijack, err)
 	}
 	h.conn.net = nc
+	h.conn.quick.init(nc)
 	l := &line{Conn: nc, conn: h.conn}
 	if n := rw.Reader.Buffered(); n > 0 { // the peer was in a hurry
 		early, err := rw.Reader.Peek(n)
@@ -149,6 +150,7 @@ func (l *line) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	l.conn.watchFrame()
+	l.conn.Uncork() // before it may wait
 	n, err := l.Conn.Read(p)
 	if n > 0 {
 		l.conn.heard()

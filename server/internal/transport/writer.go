@@ -11,9 +11,11 @@ const (
 )
 
 // write is the writer goroutine: it writes until the queue is empty.
-func (c *Conn) write() {
+func (c *Conn) write() { c.writeOn(&writer{conn: c}) }
+
+// writeOn is write with a writer that may have begun.
+func (c *Conn) writeOn(w *writer) {
 	defer c.writer.Done()
-	w := writer{conn: c}
 	for {
 		c.mu.Lock()
 		b := c.queue
@@ -28,13 +30,18 @@ func (c *Conn) write() {
 		if err := w.writeBatch(b); err != nil {
 			c.Cut()
 		}
-		clear(b.entries)
-		b.entries = b.entries[:0]
-		if cap(b.entries) <= keepBatch {
-			c.srv.batches.Put(b)
-		}
+		c.srv.reuse(b)
 	}
 	w.free()
+}
+
+// reuse keeps a batch that was written for the next time.
+func (s *Server) reuse(b *batch) {
+	clear(b.entries)
+	b.entries = b.entries[:0]
+	if cap(b.entries) <= keepBatch {
+		s.batches.Put(b)
+	}
 }
 
 // writer packs frames into chunks. A chunk may begin and end within a frame, but
@@ -115,14 +122,32 @@ func (w *writer) free() {
 	w.pool, w.buf, w.large = nil, nil, false
 }
 
+// put adds a frame to the buffer, whatever the size of that.
+func (w *writer) put(e *entry) {
+	switch {
+	case e.raw:
+		w.buf = append(w.buf, e.body...)
+	case w.conn.codec.Text:
+		w.encode(e)
+		w.buf = append(appendHeader(w.buf, frameText, len(w.text)), w.text...)
+	default:
+		w.buf = append(append(appendHeader(w.buf, frameBinary, e.size()), e.head...), e.body...)
+	}
+}
+
+// encode makes the text of a frame.
+func (w *writer) encode(e *entry) {
+	w.binary = append(append(w.binary[:0], e.head...), e.body...)
+	w.text = base64.StdEncoding.AppendEncode(w.text[:0], w.binary)
+}
+
 // append adds a frame to the buffer, and writes full chunks.
 func (w *writer) append(b *batch, e *entry) error {
 	switch {
 	case e.raw:
 		return w.bytes(b, e.body)
 	case w.conn.codec.Text:
-		w.binary = append(append(w.binary[:0], e.head...), e.body...)
-		w.text = base64.StdEncoding.AppendEncode(w.text[:0], w.binary)
+		w.encode(e)
 		w.buf = appendHeader(w.buf, frameText, len(w.text))
 		return w.bytes(b, w.text)
 	}
@@ -162,6 +187,13 @@ func (w *writer) flush(b *batch) error {
 		c.srv.stats.writtenBytes.Add(uint64(len(w.buf)))
 		w.buf = w.buf[:0]
 	}
+	w.settle(b)
+	return nil
+}
+
+// settle accounts for the frames that are out.
+func (w *writer) settle(b *batch) {
+	c := w.conn
 	if w.done > w.settled {
 		c.srv.stats.written.Add(uint64(w.done - w.settled))
 	}
@@ -192,5 +224,4 @@ func (w *writer) flush(b *batch) error {
 			c.settle(&b.entries[i])
 		}
 	}
-	return nil
 }
