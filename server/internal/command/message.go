@@ -15,10 +15,19 @@ import (
 func (c *call) direct() {
 	m := c.r.Cmd.GetDirectMessage()
 	sent, err := c.send(m)
-	ack := &pb.AckCommand{Cid: proto.String(m.GetCid())}
+	// In one piece, since it is the most frequent reply by far.
+	reply := &struct {
+		cmd  pb.GenericCommand
+		ack  pb.AckCommand
+		kind pb.CommandType
+		cid  string
+		sent engine.Sent
+	}{kind: pb.CommandType_ack, cid: m.GetCid(), sent: sent}
+	ack := &reply.ack
+	ack.Cid = &reply.cid
 	if err == nil {
 		// A code must be absent here: some clients take a present 0 for an error.
-		ack.Uid, ack.T = &sent.Mid, &sent.TS
+		ack.Uid, ack.T = &reply.sent.Mid, &reply.sent.TS
 	} else {
 		e := reason(err)
 		ack.Code, ack.Reason = proto.Int32(int32(e.Code)), proto.String(e.Code.Name())
@@ -29,7 +38,8 @@ func (c *call) direct() {
 			ack.AppMsg = &e.AppMsg
 		}
 	}
-	c.r.Reply(&pb.GenericCommand{Cmd: pb.CommandType_ack.Enum(), AckMessage: ack})
+	reply.cmd.Cmd, reply.cmd.AckMessage = &reply.kind, ack
+	c.r.Reply(&reply.cmd)
 }
 
 func (c *call) send(m *pb.DirectCommand) (engine.Sent, error) {

@@ -17,6 +17,7 @@ type request struct {
 	fanout.Request
 	link    *link
 	peer    string          // client id of the reply; empty: none known
+	service int32           // of the reply, which points to it
 	wait    *transport.Call // what pushes of the command wait for; nil: they do not
 	answers bool            // a reply is expected
 	replied atomic.Bool
@@ -77,16 +78,20 @@ func (r *request) reply(cmd *pb.GenericCommand) {
 	}
 }
 
+// usualReply is the size of a buffer that an ack fits into.
+const usualReply = 160
+
 // send queues a frame that answers the command, with or without an i.
 func (r *request) send(cmd *pb.GenericCommand) {
-	if i := r.Cmd.GetI(); i != 0 {
-		cmd.I = proto.Int32(i)
+	if r.Cmd.GetI() != 0 {
+		cmd.I = r.Cmd.I
 	}
 	if r.peer != "" {
-		cmd.PeerId = proto.String(r.peer)
+		cmd.PeerId = &r.peer
 	}
-	cmd.Service = proto.Int32(wire.ServiceIM)
-	frame, err := wire.Append(nil, cmd)
+	r.service = wire.ServiceIM
+	cmd.Service = &r.service
+	frame, err := wire.Append(make([]byte, 0, usualReply), cmd)
 	if err != nil {
 		r.link.m.cfg.Logger.Error("reply does not encode", "cmd", cmd.GetCmd().String(), "op", cmd.GetOp().String(), "error", err)
 		failure := errorCommand(wire.CodeInternalError, "")
