@@ -135,7 +135,7 @@ func (t *tx) append(o *store.Append) {
 	sh := t.s.shard(t.b.App, o.Cid)
 	sends := sh.sends[t.b.App]
 	if sends == nil {
-		sends = &sendLog{rows: make(map[store.SendKey]store.Sent)}
+		sends = newSendLog()
 		sh.sends[t.b.App] = sends
 	}
 	k := store.SendKey{App: t.b.App, Client: o.Msg.From, Cid: o.Cid, Token: o.Token}

@@ -170,7 +170,7 @@ func (t *tx) guard(g store.Guard) error {
 			break
 		}
 		k := store.SendKey{App: t.b.App, Client: g.Client, Cid: g.Cid, Token: g.Token}
-		if sent, ok := sends.rows[k]; ok && sent.End > g.Now {
+		if sent, ok := sends.find(k); ok && sent.End > g.Now {
 			return &store.SentError{Mid: sent.Mid, TS: sent.TS}
 		}
 	case *store.RecordVersion:

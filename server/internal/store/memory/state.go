@@ -213,50 +213,6 @@ func (f *feed) add(c store.Change, keep int) {
 	}
 }
 
-// sendLog is the memory of recent sends of one app in one shard.
-type sendLog struct {
-	rows  map[store.SendKey]store.Sent
-	queue []sendEnd // in order of arrival, which is nearly that of ends
-	head  int
-}
-
-type sendEnd struct {
-	key store.SendKey
-	end int64
-}
-
-// add enters a row and forgets rows that have ended. The work is spread evenly: every
-// call drops at most two.
-func (l *sendLog) add(k store.SendKey, s store.Sent, now int64) {
-	const dropPerAdd = 2
-	for range dropPerAdd {
-		if l.head == len(l.queue) || l.queue[l.head].end > now {
-			break
-		}
-		old := l.queue[l.head]
-		if l.rows[old.key].End == old.end {
-			delete(l.rows, old.key)
-		}
-		l.queue[l.head] = sendEnd{}
-		l.head++
-	}
-	if l.head > 1024 && l.head > len(l.queue)/2 {
-		l.queue = append([]sendEnd(nil), l.queue[l.head:]...)
-		l.head = 0
-	}
-	l.rows[k] = s
-	l.queue = append(l.queue, sendEnd{k, s.End})
-}
-
-// dropConv forgets the sends to a conversation.
-func (l *sendLog) dropConv(cid string) {
-	for k := range l.rows {
-		if k.Cid == cid {
-			delete(l.rows, k)
-		}
-	}
-}
-
 // index is what is found per app only.
 type index struct {
 	mu     sync.RWMutex
