@@ -28,8 +28,13 @@ type convState struct {
 	createdAt, updatedAt, lastMessageAt, expiredAt time.Time
 
 	// When the server changed members and attributes to what is here: what it
-	// tells of before is old news.
+	// tells of before is old news. Changes of members may be told in another order
+	// than they were made, since the answers to one's own overtake pushes that
+	// wait: listAt is the time of the list that they change, and changedAt that of
+	// the newest change of a member since then.
 	membersAt, attrsAt time.Time
+	listAt             time.Time
+	changedAt          map[string]time.Time
 
 	lastMessage             *Message
 	deliveredAt, readUpToAt time.Time
@@ -91,6 +96,7 @@ func (s *convState) merge(data *convData) {
 	s.unique = s.unique || data.unique
 	if data.hasMembers && !stale(s.membersAt, data.updatedAt) {
 		s.members, s.complete, s.membersAt = data.members, true, data.updatedAt
+		s.listAt, s.changedAt = data.updatedAt, nil
 	}
 	if data.hasMutedBy {
 		s.mutedBy = data.mutedBy
@@ -133,7 +139,7 @@ func (s *convState) hasMembers() bool {
 
 // joined adds members, at the server's time at; zero: not told.
 func (s *convState) joined(ids []string, at time.Time) {
-	if !s.hasMembers() || stale(s.membersAt, at) {
+	if ids = s.changing(ids, at); len(ids) == 0 {
 		return
 	}
 	s.members, s.membersAt = union(s.members, ids), latest(s.membersAt, at)
@@ -142,7 +148,7 @@ func (s *convState) joined(ids []string, at time.Time) {
 
 // left removes members.
 func (s *convState) left(ids []string, at time.Time) {
-	if !s.hasMembers() || stale(s.membersAt, at) {
+	if ids = s.changing(ids, at); len(ids) == 0 {
 		return
 	}
 	s.members, s.membersAt = difference(s.members, ids), latest(s.membersAt, at)
@@ -152,6 +158,24 @@ func (s *convState) left(ids []string, at time.Time) {
 			s.setRole(id, RoleMember)
 		}
 	}
+}
+
+// changing are those of ids for whom a change at that time is news.
+func (s *convState) changing(ids []string, at time.Time) []string {
+	if !s.hasMembers() || stale(s.listAt, at) {
+		return nil
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return stale(s.changedAt[id], at) })
+	if at.IsZero() || len(ids) == 0 {
+		return ids
+	}
+	changed := make(map[string]time.Time, len(s.changedAt)+len(ids))
+	maps.Copy(changed, s.changedAt)
+	for _, id := range ids {
+		changed[id] = at
+	}
+	s.changedAt = changed
+	return ids
 }
 
 // role is what a member may do, as far as roles have been fetched.

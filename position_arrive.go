@@ -23,9 +23,9 @@ func (s *clientSync) arrived(cid string, at point, transient bool) (news, uncoun
 		return false, false
 	case mutant.On(mutant.KeepsDuplicates):
 	case !m.fetched.before(at):
-		return false, s.repeated(m, at)
+		return false, m.repeated(at)
 	case at.id != "" && !s.seen.add(s.hash(at.id)):
-		return false, s.repeated(m, at)
+		return false, m.repeated(at)
 	}
 	m.arrive(at, s.base)
 	return true, false

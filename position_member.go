@@ -99,13 +99,25 @@ func (m *convMark) wasOutside(at int64) bool {
 	return false
 }
 
-// countsAsUnread reports whether the server counts a message of another client:
-// it does not from before the client became a member.
-func (s *clientSync) countsAsUnread(cid string, at int64) bool {
+// countsAsUnread reports whether a message of another client raises the count:
+// what was said before the client became a member is not unread, and what was
+// recovered late may be counted or read already.
+func (s *clientSync) countsAsUnread(cid string, at int64, recovered bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.marks[cid]
-	return m == nil || m.joinedAt <= at
+	return (m == nil || m.joinedAt <= at && m.leftAt == 0) && (!recovered || at > s.cursor)
+}
+
+// countHolds returns the unread count that the server has told and that ends
+// with last, unless the client was removed or came back since.
+func (s *clientSync) countHolds(cid string, n int, last point) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.marks[cid]; m != nil && (m.leftAt != 0 || last.at < m.joinedAt) {
+		return 0
+	}
+	return n
 }
 
 // fillHole fetches what a client missed of a conversation before it was removed
@@ -144,7 +156,10 @@ func (m *convMark) endHole() {
 // endOutside notes that all from before the client became a member has been
 // handled, or does not concern it.
 func (m *convMark) endOutside() {
-	m.outside = nil
 	from := point{at: m.joinedAt - 1}
+	for _, s := range m.outside { // which may come from a position
+		from.at = max(from.at, s.to)
+	}
+	m.outside = nil
 	m.received, m.handled = later(m.received, from), later(m.handled, from)
 }

@@ -58,6 +58,7 @@ type clientSync struct {
 	lastEvent, eventsHandled int64 // newest other notification seen, and handled
 	lastUnreadNotif          int64
 	hadCursor                bool        // the session was opened with it
+	cursor                   int64       // which one; 0: none
 	tuples                   int         // unread counts told since then
 	settled                  bool        // what recovery counts is not counted twice any more
 	settling                 *time.Timer // until then
@@ -97,6 +98,8 @@ type convMark struct {
 	unread    int
 	mentioned bool
 	recounted []recount // what recovery has counted and the server may count too
+	fresh     int       // unread messages that were pushed since the login
+	told      bool      // the server has told the count since the login
 
 	last    point // newest message known, received or not
 	lastOwn bool  // it is the client's own
@@ -161,8 +164,9 @@ func (s *clientSync) openFields(first bool) (lastUnreadNotif, lastPatch *int64) 
 	// No send can succeed between the loss of a session and the next one: what
 	// was acknowledged up to now belongs to what is lost.
 	s.ownBefore = s.ownNewest
-	s.hadCursor, s.tuples = s.lastUnreadNotif != 0 && !first, 0
+	s.hadCursor, s.tuples, s.cursor = s.lastUnreadNotif != 0 && !first, 0, 0
 	if s.hadCursor {
+		s.cursor = s.lastUnreadNotif
 		at := s.lastUnreadNotif
 		lastUnreadNotif = &at
 	}

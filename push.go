@@ -87,7 +87,7 @@ func (c *IMClient) pushedMessage(ctx context.Context, m *pb.DirectCommand) {
 	if !news {
 		var mentions Message
 		mentions.setMentions(m.GetMentionPids(), m.GetMentionAll(), c.ID())
-		c.sync.countUnread(conv, mentions.Mentioned, new(UnreadMessagesCountUpdateEvent))
+		c.sync.countUnread(conv, mentions.Mentioned, true, new(UnreadMessagesCountUpdateEvent))
 		return
 	}
 	d := &delivered{client: c, at: at, stored: !m.GetTransient()}
@@ -139,12 +139,12 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		if kind == KindService {
 			c.sync.noteUnlisted(m.ConversationID)
 		}
-		if m.From != c.ID() && kind != KindChatRoom && c.sync.countsAsUnread(conv.id, d.at.at) {
+		if m.From != c.ID() && kind != KindChatRoom && c.sync.countsAsUnread(conv.id, d.at.at, d.event.Recovered) {
 			if d.event.Recovered {
 				c.sync.counted(m, d.at)
 			}
 			if counted {
-				c.sync.countUnread(conv, m.Mentioned, &d.unread)
+				c.sync.countUnread(conv, m.Mentioned, !d.event.Recovered, &d.unread)
 			}
 		}
 	}
@@ -282,7 +282,7 @@ func (c *IMClient) pushedUnread(ctx context.Context, u *pb.UnreadCommand) {
 			}
 		}
 		more, mentioned := c.sync.told(conv.id, last)
-		n := c.sync.readTold(conv.id, int(tuple.GetUnread()), last)
+		n := c.sync.countHolds(conv.id, c.sync.readTold(conv.id, int(tuple.GetUnread()), last), last)
 		c.sync.setUnread(conv, n+more, n > 0 && tuple.GetMentioned() || mentioned)
 	}
 	c.sync.unreadTold(u.GetNotifTime())

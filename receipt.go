@@ -34,13 +34,17 @@ func (s *clientSync) restoreUnread(cid string, n int, mentioned bool) {
 	}
 }
 
-// countUnread adds one unread message and tells listeners, by ev.
-func (s *clientSync) countUnread(conv *Conversation, mentioned bool, ev *UnreadMessagesCountUpdateEvent) {
+// countUnread adds one unread message, which was pushed or else recovered, and
+// tells listeners, by ev.
+func (s *clientSync) countUnread(conv *Conversation, mentioned, pushed bool, ev *UnreadMessagesCountUpdateEvent) {
 	s.counting.Lock()
 	defer s.counting.Unlock()
 	s.mu.Lock()
 	m := s.mark(conv.id)
 	m.unread++
+	if pushed {
+		m.fresh++
+	}
 	m.mentioned = m.mentioned || mentioned
 	n, mentioned := m.unread, m.mentioned
 	s.mu.Unlock()
@@ -197,6 +201,7 @@ func (s *clientSync) read(conv *Conversation) {
 		var upTo point
 		if m := s.marks[conv.id]; m != nil {
 			upTo = m.last
+			m.recounted, m.fresh = nil, 0
 			if m.lastOwn {
 				upTo.id = ""
 			}

@@ -2,19 +2,22 @@ package realtime
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // What recovery finds counts as unread at once, so that a handler sees the count
 // with the message. But the server counts as well: its counts of the login, which
-// are handled after recovery, replace what was counted before. Two things are put
-// right here:
+// are handled after recovery, replace what was counted before. Three things
+// are put right here:
 //
 //   - Recovery takes time, and may find what was said after the login. The count
 //     of the login does not contain it, and the push of it is no news any more.
 //   - A login without a cursor is told of all conversations with unread messages.
 //     Of one that is not among them everything was read, perhaps on another
 //     device, also what has just been recovered.
+//   - A login with a cursor is told what has changed since. What was said before
+//     the cursor and could not be recovered then is counted, or read.
 //
 //
 // What was said after the login is known by its push, which comes though the
@@ -24,7 +27,7 @@ import (
 type recount struct {
 	at        point
 	mentioned bool
-	pushed    bool // it was said after the login
+	counted   bool // the count of unread messages contains it
 }
 
 // counted notes that recovery has counted a message.
@@ -32,23 +35,35 @@ func (s *clientSync) counted(m *Message, at point) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mark := s.mark(m.ConversationID)
-	mark.recounted = append(mark.recounted, recount{at: at, mentioned: m.Mentioned})
+	mark.recounted = append(mark.recounted, recount{at, m.Mentioned, true})
 }
 
 // repeated notes that a message which recovery has brought is pushed as well,
-// and reports whether it is still to be counted; with mu held.
-func (s *clientSync) repeated(m *convMark, at point) (count bool) {
-	for i := range m.recounted {
-		if r := &m.recounted[i]; r.at == at && !r.pushed {
-			r.pushed = true
-			return s.settled
-		}
+// and reports whether it is still to be counted. Counts that are told later
+// contain it.
+func (m *convMark) repeated(at point) (count bool) {
+	i := slices.IndexFunc(m.recounted, func(r recount) bool { return r.at == at })
+	if i < 0 {
+		return false
 	}
-	return false
+	if count = !m.recounted[i].counted; !count {
+		m.fresh++
+	}
+	m.keepRecounts(func(r recount) bool { return r.at != at })
+	return count
+}
+
+// keepRecounts forgets all but some.
+func (m *convMark) keepRecounts(keep func(r recount) bool) {
+	m.recounted = slices.DeleteFunc(m.recounted, func(r recount) bool { return !keep(r) })
+	if len(m.recounted) == 0 {
+		m.recounted = nil
+	}
 }
 
 // told notes that the server has told an unread count which ends with last, and
-// returns what is to be added to it.
+// returns what is to be added to it: what is pushed after it and was recovered
+// already.
 func (s *clientSync) told(cid string, last point) (n int, mentioned bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,14 +72,13 @@ func (s *clientSync) told(cid string, last point) (n int, mentioned bool) {
 	if mark == nil {
 		return 0, false
 	}
-	for _, r := range mark.recounted {
-		if last.before(r.at) {
-			n++
-			mentioned = mentioned || r.mentioned
-		}
+	mark.told = true
+	mark.keepRecounts(func(r recount) bool { return last.before(r.at) })
+	for i := range mark.recounted {
+		mark.recounted[i].counted = true
+		mentioned = mentioned || mark.recounted[i].mentioned
 	}
-	mark.recounted = nil
-	return n, mentioned
+	return len(mark.recounted), mentioned
 }
 
 // maxTold is with how many counts of a login a server may have left out others.
@@ -81,18 +95,30 @@ func (s *clientSync) settleLater() {
 	s.settling = time.AfterFunc(settleDelay, func() { s.client.enqueue(job{call: s.client.settleUnread}) })
 }
 
-// settleUnread ends what recovery began.
+// settleUnread ends what recovery began, at last when the next session is about
+// to be opened. If the session is gone and has told nothing, the next one is told
+// everything.
 func (c *IMClient) settleUnread(context.Context) {
-	for cid, less := range c.sync.unsaid() {
-		n, mentioned := c.sync.unread(cid)
-		n = max(n-less, 0)
+	if !c.session.Load().live() && !c.sync.toldCounts() {
+		return
+	}
+	for cid, n := range c.sync.unsaid() {
+		_, mentioned := c.sync.unread(cid)
 		c.sync.setUnread(c.convs.bare(cid, 0), n, mentioned && n > 0)
 	}
 }
 
-// unsaid ends the time of counting twice. It returns by how much the counts of
-// those conversations are too high whose count the server should have told if
-// there were unread messages at the login, and has not.
+// toldCounts reports whether the session has told unread counts, so that it need
+// not tell them again.
+func (s *clientSync) toldCounts() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tuples > 0 || !s.tuplesDue
+}
+
+// unsaid ends the time of counting twice. It returns the counts of those
+// conversations whose count the server should have told if there were unread
+// messages at the login, and has not: unread is what has been pushed since.
 func (s *clientSync) unsaid() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,26 +127,16 @@ func (s *clientSync) unsaid() map[string]int {
 	}
 	s.settling, s.settled = nil, true
 	out := make(map[string]int)
+	all := !s.hadCursor && s.tuples < maxTold
 	for cid, m := range s.marks {
-		if m.recounted == nil {
-			continue
-		}
-		if s.hadCursor || s.tuples >= maxTold {
-			m.recounted = nil
-			continue
-		}
-		late := m.recounted[:0] // what may still be pushed
-		for _, r := range m.recounted {
-			if r.pushed {
-				continue
-			}
-			out[cid]++
-			if r.at.at >= s.openedAt {
-				late = append(late, r)
+		if all && !m.told && m.unread != m.fresh {
+			out[cid] = m.fresh
+			for i := range m.recounted {
+				m.recounted[i].counted = false
 			}
 		}
-		if m.recounted = late; len(late) == 0 {
-			m.recounted = nil
+		if m.recounted != nil {
+			m.keepRecounts(func(r recount) bool { return r.at.at >= s.openedAt }) // those may still be pushed
 		}
 	}
 	return out
@@ -128,8 +144,8 @@ func (s *clientSync) unsaid() map[string]int {
 
 // unsettle begins the time of counting twice, with mu held.
 func (s *clientSync) unsettle() {
-	if s.settled {
-		for _, m := range s.marks {
+	for _, m := range s.marks {
+		if m.told, m.fresh = false, 0; s.settled {
 			m.recounted = nil
 		}
 	}

@@ -284,6 +284,9 @@ func (c *IMClient) openCommand(ctx context.Context, again bool, token string) (*
 		R:            proto.Bool(again || c.opts.reconnect),
 		ConfigBitmap: proto.Int64(configBits),
 	}
+	if again {
+		c.settleUnread(ctx)
+	}
 	m.LastUnreadNotifTime, m.LastPatchTime = c.sync.openFields(!again)
 	if token != "" {
 		m.St = proto.String(token)

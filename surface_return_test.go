@@ -325,3 +325,94 @@ func broadcast(text string) admin.Broadcast {
 func administered(text string) admin.Message {
 	return admin.Message{From: "boss", Content: realtime.NewTextMessage(text)}
 }
+
+// What comes while a resumed client is finding out what was read elsewhere is
+// counted all the same.
+func TestResumedClientCountsWhatComesMeanwhile(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, phone, bot := s.Client("Tom"), s.Client("Jerry"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		position := bot.Position()
+		require.NoError(t, bot.Close(t.Context()))
+		s.say(conv, "one")
+		require.NoError(t, s.as(phone, conv).Read(t.Context()))
+		calm()
+		bot = s.realtime().NewIMClient("Jerry", realtime.WithPosition(position))
+		require.NoError(t, bot.Open(t.Context()))
+		moment()
+		s.say(conv, "two")
+		calm()
+		require.Equal(t, 1, s.as(bot, conv).UnreadMessagesCount())
+	})
+}
+
+// A client that comes back by itself learns who came and went meanwhile.
+func TestMembersOfAConversationJoinedAgain(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry", "Mary")
+		theirs := s.as(jerry, conv)
+		require.NoError(t, theirs.Quit(t.Context()))
+		moment()
+		require.NoError(t, conv.Add(t.Context(), "Spike"))
+		require.NoError(t, conv.Remove(t.Context(), "Mary"))
+		moment()
+		require.NoError(t, theirs.Fetch(t.Context())) // knows it as one who is no member
+		require.NoError(t, conv.Add(t.Context(), "Tyke"))
+		moment()
+		require.NoError(t, theirs.Join(t.Context()))
+		calm()
+		require.ElementsMatch(t, []string{"Tom", "Jerry", "Spike", "Tyke"}, theirs.Members())
+	})
+}
+
+// The removal comes while what was missed is still being fetched, and then the
+// connection is lost: it is fetched when the client is back.
+func TestRemovedDuringRecovery(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		heard := watch(jerry)
+		s.Inject(realtimetest.Fault{Command: "logs", Client: "Jerry", Times: 1, Do: realtimetest.Drop()})
+		accept := s.Refuse()
+		s.Cut("Jerry")
+		moment()
+		s.say(conv, "missed")
+		accept()
+		time.Sleep(5 * time.Second)
+		require.NoError(t, conv.Remove(t.Context(), "Jerry"))
+		moment()
+		s.say(conv, "among ourselves")
+		s.Cut("Jerry")
+		time.Sleep(10 * time.Second)
+		require.Empty(t, heard.heard("message"))
+		require.NoError(t, conv.Add(t.Context(), "Jerry"))
+		calm()
+		require.Equal(t, []string{"message Tom: missed (missed)"}, heard.heard("message"))
+	})
+}
+
+// The answer to a change of one's own may overtake the push of an earlier one by
+// somebody else, which waits behind a slow recovery.
+func TestOwnChangeOvertakesAnotherOne(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry", "Spike", "Tyke")
+		theirs := s.as(jerry, conv)
+		s.Inject(realtimetest.Fault{Command: "logs", Client: "Jerry", Times: 1, Do: realtimetest.Delay(10 * time.Second)})
+		accept := s.Refuse()
+		s.Cut("Jerry")
+		moment()
+		s.say(conv, "missed")
+		accept()
+		time.Sleep(5 * time.Second)
+		require.NoError(t, conv.Remove(t.Context(), "Spike"))
+		moment()
+		require.NoError(t, conv.Remove(t.Context(), "Tyke"))
+		moment()
+		require.NoError(t, theirs.Add(t.Context(), "Tyke"))
+		require.Contains(t, theirs.Members(), "Tyke")
+		time.Sleep(20 * time.Second)
+		require.ElementsMatch(t, []string{"Tom", "Jerry", "Tyke"}, theirs.Members())
+	})
+}
