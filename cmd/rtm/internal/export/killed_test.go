@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,19 +21,24 @@ import (
 
 // What a child process finds in its environment.
 const (
-	childURL = "RTM_EXPORT_TEST_URL"
-	childDir = "RTM_EXPORT_TEST_DIR"
+	childURL   = "RTM_EXPORT_TEST_URL"
+	childDir   = "RTM_EXPORT_TEST_DIR"
+	childEvery = "RTM_EXPORT_TEST_COMMIT" // how often it commits
 )
 
 // child is an export in a process of its own.
 func child() {
 	url := os.Getenv(childURL)
+	every, err := time.ParseDuration(os.Getenv(childEvery))
+	if err != nil {
+		panic(err)
+	}
 	c, err := admin.New(admin.Options{AppID: appID, MasterKey: masterKey, Server: url})
 	if err != nil {
 		panic(err)
 	}
 	if _, err := export.Run(context.Background(), export.Options{
-		Client: c, AppID: appID, Server: url, Dir: os.Getenv(childDir), PageSize: 500, CommitEvery: -1,
+		Client: c, AppID: appID, Server: url, Dir: os.Getenv(childDir), PageSize: 500, CommitEvery: every,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}); err != nil {
 		panic(err)
@@ -89,11 +95,17 @@ func TestAHundredThousandMessagesAndKills(t *testing.T) {
 	kills := 0
 	for {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), childURL+"="+web.URL, childDir+"="+dir)
+		// Commits of every unit would take most of the time: disks are slow.
+		every := "100ms"
+		if kills%2 == 0 {
+			every = "-1ns"
+		}
 		u.left.Store(1 + rand.Int64N(100))
 		if kills >= 10 {
+			every = "100ms"
 			u.left.Store(1 << 30)
 		}
+		cmd.Env = append(os.Environ(), childURL+"="+web.URL, childDir+"="+dir, childEvery+"="+every)
 		require.NoError(t, cmd.Start())
 		u.process.Store(cmd.Process)
 		err := cmd.Wait()
