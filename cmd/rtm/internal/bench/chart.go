@@ -206,9 +206,13 @@ func chartLatency(p *charts.Painter, r *Report, theme charts.ColorPalette) error
 	o.YAxis[0].RangeValuePaddingScale = charts.Ptr(0.)
 	o.YAxis[0].LabelCount = int(top-bottom) + 1
 	o.YAxis[0].ValueFormatter = exponentText
-	for i := range o.SeriesList[:1] { // the figures of one line are enough to read
-		o.SeriesList[i].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: exponentText, Offset: charts.OffsetInt{Left: -20, Top: -14}, FontStyle: charts.FontStyle{FontSize: labelSize}}
-	}
+	// The figures of one line are enough to read. They stand on the line: the
+	// background keeps it from striking them out.
+	o.SeriesList[0].Label = charts.SeriesLabel{Show: charts.Ptr(true), LabelFormatter: func(_ int, _ string, v float64) (string, *charts.LabelStyle) {
+		return exponentText(v), &charts.LabelStyle{
+			FontStyle: charts.FontStyle{FontSize: labelSize}, BackgroundColor: theme.GetBackgroundColor(),
+		}
+	}}
 	if err := p.LineChart(o); err != nil {
 		return fmt.Errorf("draw the latency: %w", err)
 	}
