@@ -14,7 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/conn"
+	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/memnet"
 	"github.com/leanrtm/realtime/server"
 )
@@ -45,7 +46,8 @@ func peak(times []time.Time) int {
 }
 
 // Five thousand clients, each on a connection of its own, lose their server at
-// the same moment, and another one is there at once. They come back spread in
+// the same moment, and another one is there at once. They are the part of the
+// client library that connects again, and a login. They come back spread in
 // time: in no second more than a fifth of them try. (What happens when the server
 // stays away is computed in internal/link.)
 func TestReconnectStorm(t *testing.T) {
@@ -89,22 +91,34 @@ func storm(t *testing.T, clients int) {
 
 	tr := &http.Transport{DialContext: network.Dial, DisableKeepAlives: true}
 	shared := &http.Client{Transport: tr}
-	rts := make([]*realtime.Realtime, clients)
-	var opening sync.WaitGroup
-	for i := range rts {
-		rts[i], err = realtime.New(realtime.Options{
-			AppID: appID, AppKey: "the-app-key", RTMServers: []string{"ws://" + addr}, HTTPClient: shared,
-			HeartbeatInterval: -1, SilenceTimeout: -1,
+	links := make([]*link.Link, clients)
+	var logins sync.WaitGroup
+	login := func(i int, gen uint64) {
+		cmd := openCommand(fmt.Sprint("client-", i))
+		cmd.I = nil // the link numbers commands
+		if _, err := links[i].Do(t.Context(), cmd, link.CallOptions{Gen: gen}); err != nil {
+			t.Error(err)
+		}
+		links[i].Settle(gen)
+	}
+	for i := range links {
+		links[i] = link.New(link.Options{
+			Endpoints: func(context.Context, bool) ([]string, error) { return []string{"ws://" + addr}, nil },
+			Conn:      conn.Options{HTTPClient: shared, HeartbeatInterval: -1, SilenceTimeout: -1},
+			OnEvent: func(e link.Event) {
+				if e.Kind == link.EventReconnect {
+					logins.Go(func() { login(i, e.Gen) })
+				}
+			},
 		})
-		require.NoError(t, err)
-		opening.Go(func() {
-			_, err := rts[i].CreateIMClient(t.Context(), fmt.Sprint("client-", i), realtime.WithoutRecovery())
-			if err != nil {
+		logins.Go(func() {
+			if err := links[i].Open(t.Context(), false); err != nil {
 				t.Error(err)
 			}
+			login(i, links[i].Gen())
 		})
 	}
-	opening.Wait()
+	logins.Wait()
 	require.Equal(t, int64(clients), first.Stats().Sessions)
 
 	came.dials, came.upgrades = nil, nil
@@ -121,8 +135,8 @@ func storm(t *testing.T, clients int) {
 	require.Less(t, peak(came.upgrades), clients/5)
 
 	var closing sync.WaitGroup
-	for _, rt := range rts {
-		closing.Go(func() { _ = rt.Close(context.Background()) })
+	for _, l := range links {
+		closing.Go(func() { _ = l.Close(context.Background()) })
 	}
 	closing.Wait()
 	require.NoError(t, second.Close())
