@@ -105,3 +105,24 @@ func BenchmarkReceiveFrame(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 }
+
+// maxReceiveAllocs is how many allocations a received message may take up to the
+// handler.
+const maxReceiveAllocs = 6
+
+// A received message costs few allocations, from its frame to the handler.
+func TestAllocationsOfAReceive(t *testing.T) {
+	r := newReceiving(t)
+	const rounds = 5 // AllocsPerRun makes one more, to begin with
+	all := make([][][]byte, rounds+1)
+	for i := range all {
+		all[i] = r.frames(t, receiveRound)
+	}
+	round := 0
+	n := testing.AllocsPerRun(rounds, func() {
+		r.receive(t, all[round])
+		round++
+	}) / receiveRound
+	t.Logf("%.2f allocations", n)
+	require.LessOrEqual(t, n, float64(maxReceiveAllocs))
+}

@@ -176,10 +176,12 @@ func (s *ClientStats) addGauges(o *ClientStats) {
 
 // sendEnded counts a Send by its outcome.
 func (n *clientCounters) sendEnded(err error) {
-	refusal := (*Error)(nil)
-	switch {
-	case err == nil:
+	if err == nil {
 		n.sent.Add(1)
+		return
+	}
+	refusal := (*Error)(nil) // allocates, so not before
+	switch {
 	case errors.Is(err, ErrOutcomeUnknown):
 		n.sendsUnknown.Add(1)
 	case errors.As(err, &refusal):
