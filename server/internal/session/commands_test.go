@@ -271,6 +271,10 @@ func TestRefresh(t *testing.T) {
 		wantError(t, refresh(6, &pb.SessionCommand{St: &expired}), 6, wire.CodeSignatureFailed)
 		got = refresh(7, &pb.SessionCommand{St: &expired, T: proto.Int64(1), N: proto.String("n"), S: proto.String("good")})
 		require.Equal(t, pb.OpType_refreshed, got.GetOp())
+		old.Issued = time.Now().Add(-50 * time.Hour)
+		own := e.tokens.Issue(old)
+		require.Equal(t, pb.OpType_refreshed, refresh(8, &pb.SessionCommand{St: &own}).GetOp(), "of the session that is open")
+		wantError(t, refresh(9, &pb.SessionCommand{St: &own, T: proto.Int64(1), N: proto.String("n"), S: proto.String("bad")}), 9, wire.CodeSignatureFailed)
 	})
 }
 
