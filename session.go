@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leanrtm/realtime/internal/link"
-	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 )
@@ -78,7 +77,7 @@ func (c *IMClient) process(ctx context.Context, j job) {
 		j.call(ctx)
 	case c.session.Load() == nil:
 		// Neither open nor to be opened again: it is none of its business.
-	case j.push != nil && c.session.Load().gen != j.gen && !mutant.On(mutant.TrustsAnyLogin):
+	case j.push != nil && c.session.Load().gen != j.gen:
 		// Of a session that the server opened and the client does not know to be
 		// open. What it says is told again, and recovered, with the next one; taken
 		// now, it would overtake what was missed before.

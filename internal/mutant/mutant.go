@@ -16,7 +16,6 @@ const (
 	// Of the server.
 
 	ForgetsTokens // the server does not know a send again by its token
-	TellsTwice    // a message that a login counts is pushed to it as well
 
 	// Of the client: sending.
 
@@ -26,7 +25,6 @@ const (
 
 	KeepsDuplicates  // a message that comes again is delivered again
 	Reorders         // two events that wait for the handlers change places
-	TrustsAnyLogin   // pushes of a login without an answer are taken
 	LosesReadPoints  // what was read is not told to the server
 	ForgetsReadPoint // a read point is told once and never again
 
@@ -58,8 +56,8 @@ func All() []Mutant {
 // String names the mutant.
 func (m Mutant) String() string {
 	names := [...]string{
-		None: "none", ForgetsTokens: "forgets tokens", TellsTwice: "tells twice", ChangesTokens: "changes tokens",
-		KeepsDuplicates: "keeps duplicates", Reorders: "reorders", TrustsAnyLogin: "trusts any login",
+		None: "none", ForgetsTokens: "forgets tokens", ChangesTokens: "changes tokens",
+		KeepsDuplicates: "keeps duplicates", Reorders: "reorders",
 		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point", SkipsPage: "skips a page",
 		SkipsConversation: "skips a conversation", SkipsMembers: "skips members", SkipsEdits: "skips edits",
 		ForgetsHoles: "forgets holes", TellsOutsiders: "tells outsiders",

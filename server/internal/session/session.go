@@ -4,7 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/fanout"
 	"github.com/leanrtm/realtime/server/internal/store"
@@ -186,7 +185,7 @@ func (g *gate) open(s *Session, snap *fanout.Snapshot) {
 }
 
 func told(logs map[store.LogID]int64, ev *fanout.Event) bool {
-	if ev.Seq == 0 || mutant.On(mutant.TellsTwice) {
+	if ev.Seq == 0 {
 		return false
 	}
 	seq, ok := logs[ev.Log]
