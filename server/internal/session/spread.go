@@ -50,6 +50,7 @@ func (sp *spreader) release(s *Session) {
 	w := &sp.workers[s.worker]
 	if w.queued.Load() > 0 {
 		w.passing.Lock()
+		//lint:ignore SA2001 it is the waiting that counts
 		w.passing.Unlock() //nolint:staticcheck,gocritic // it is the waiting that counts
 	}
 }
