@@ -33,13 +33,13 @@ type world struct {
 	god  *admin.Client
 
 	devices []*device
-	places  []*place
 	service *admin.ServiceConversation
 
 	healing   chan struct{} // closed when the chaos is over
 	roomsKept bool          // the server never forgot who is in the room; of the scheduler
 
 	mu       sync.Mutex
+	places   []*place // all of them, once the world is built
 	darkness int      // faults that keep everybody from connecting
 	mends    []func() // end faults; each may be called again
 	story    []string
@@ -97,11 +97,22 @@ func (w *world) complain(format string, args ...any) {
 	w.wrong = append(w.wrong, line)
 }
 
+func (w *world) addPlace(p *place) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.places = append(w.places, p)
+}
+
 func (w *world) named(name string) *place {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.places[slices.IndexFunc(w.places, func(p *place) bool { return p.name == name })]
 }
 
+// placeName is also asked by handlers while the places are still being made.
 func (w *world) placeName(id string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.places {
 		if p.id == id {
 			return p.name
@@ -192,7 +203,7 @@ func (w *world) build() {
 			w.t.Fatalf("seed %d: build %s: %v", w.seed, p.name, err)
 		}
 		p.id, p.creator = conv.ID(), tom.ID()
-		w.places = append(w.places, &p)
+		w.addPlace(&p)
 	}
 	conv, err := tom.CreateConversation(ctx, realtime.ConversationOptions{Members: people})
 	add(conv, err, place{name: "all", kind: realtime.KindNormal, members: people})
@@ -208,7 +219,7 @@ func (w *world) build() {
 	if err != nil {
 		w.t.Fatalf("seed %d: build: %v", w.seed, err)
 	}
-	w.places = append(w.places, &place{id: w.service.ID(), name: "service", kind: realtime.KindService, members: people})
+	w.addPlace(&place{id: w.service.ID(), name: "service", kind: realtime.KindService, members: people})
 	for _, id := range people {
 		if err := w.service.Subscribe(ctx, id); err != nil {
 			w.t.Fatalf("seed %d: subscribe: %v", w.seed, err)
