@@ -79,7 +79,9 @@ func TestAddAndRemove(t *testing.T) {
 		require.ErrorIs(t, err, realtime.ErrBlockedByConv)
 		require.False(t, errors.As(err, &e), "one id: one error")
 
-		// An answer that comes after a newer push changes nothing.
+		// An answer that comes after a newer push changes nothing. (Having come back,
+		// the client would ask for the conversation at its first push.)
+		require.NoError(t, conv.Fetch(t.Context()))
 		s.On(pb.CommandType_conv, pb.OpType_add, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
 			reply := s.Usual(sock, cmd)
 			reply.ConvMessage.Udate = proto.String(iso(time.Now()))
