@@ -111,6 +111,7 @@ type stream[E any] struct {
 	release func() bool   // forgets ctx
 	more    chan struct{} // holds a token when there may be something new
 	ranged  atomic.Bool
+	leaving sync.Once
 
 	mu        sync.Mutex
 	waiting   ring[E]
@@ -225,13 +226,12 @@ func (s *stream[E]) next() (e E, err error) {
 }
 
 // abandon ends the stream on the consumer's side: it takes no more, and what
-// it holds is dropped.
-func (s *stream[E]) abandon() {
+// it holds is dropped. The end of ctx and the consumer may call it at the same
+// time: whoever is second waits until everything is settled.
+func (s *stream[E]) abandon() { s.leaving.Do(s.leave) }
+
+func (s *stream[E]) leave() {
 	s.mu.Lock()
-	if s.abandoned {
-		s.mu.Unlock()
-		return
-	}
 	s.abandoned = true
 	dropped := s.waiting.take()
 	s.bytes = 0
