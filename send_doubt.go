@@ -44,13 +44,17 @@ func (s *sending) is(m *Message) bool {
 
 // claim finds the send that a message of this client, which nobody has told
 // yet, is of. fetched: it comes from the history; pushes come only of sends in
-// doubt. claimed with of nil: that send is in flight, and will see to it.
+// doubt. claimed with of nil: that send is in flight, and will see to it, or it
+// has been told.
 func (s *clientSync) claim(m *Message, fetched bool) (of *sending, claimed bool) {
 	if m.From != s.client.ID() {
 		return nil, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.sent.has(s.hash(m.ID)) {
+		return nil, true
+	}
 	for out := range s.sending {
 		if out.found == nil && (fetched || out.inDoubt) && out.is(m) {
 			out.found, out.foundAway = m, fetched

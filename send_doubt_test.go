@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/internal/pb"
@@ -177,4 +178,33 @@ func TestPushDuringARetry(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A push of what a lost connection has brought, late enough to come behind the
+// answer to the retry, is no news.
+func TestPushAfterARetry(t *testing.T) {
+	withConversation(t, realtime.Options{}, func(t *testing.T, s *stage, tom *realtime.IMClient, conv *realtime.Conversation) {
+		attempts := 0
+		s.On(pb.CommandType_direct, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			if attempts++; attempts == 1 {
+				sock.Drop()
+				return nil
+			}
+			reply := s.Usual(sock, cmd)
+			reply.AckMessage.Uid = proto.String("m1")
+			item := s.said("a", "Tom", "m1", "")
+			item.Data = cmd.GetDirectMessage().Msg
+			go func() {
+				time.Sleep(3 * time.Second)
+				sock.Send(direct("Tom", "a", item))
+			}()
+			return reply
+		})
+		heard := own(tom)
+		_, err := conv.Send(t.Context(), realtime.NewTextMessage("hi"), realtime.WithRetry(), realtime.WithDedupToken("t"))
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		require.Equal(t, []string{"t: hi sending", "t: hi sent"}, heard.take())
+		require.Zero(t, conv.UnreadMessagesCount())
+	})
 }
