@@ -26,6 +26,7 @@ func (s *clientSync) left(cid string, at int64, missed bool) {
 	defer s.mu.Unlock()
 	m := s.mark(cid)
 	m.leftAt = at
+	m.recounted, m.fresh = nil, 0 // nothing of it is unread any more
 	switch {
 	case m.hole: // and has not come back in between
 	case (missed || s.unfinished) && !s.client.opts.withoutRecovery && !mutant.On(mutant.ForgetsHoles):

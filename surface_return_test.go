@@ -90,6 +90,29 @@ func TestCountOfWhatIsSaidDuringRecovery(t *testing.T) {
 	})
 }
 
+// Who is removed from a conversation has nothing unread in it, also when that
+// happens before the counts of the login are settled.
+func TestRemovalRightAfterTheLogin(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		position := jerry.Position()
+		require.NoError(t, jerry.Close(t.Context()))
+		again := s.realtime().NewIMClient("Jerry", realtime.WithPosition(position))
+		heard := watch(again)
+		require.NoError(t, again.Open(t.Context()))
+		moment()
+		s.say(conv, "one")
+		require.NoError(t, conv.Remove(t.Context(), "Jerry"))
+		calm()
+		require.Equal(t, []string{"unread 1", "message Tom: one", "unread 0"}, heard.heard("unread", "message"))
+		require.NoError(t, conv.Add(t.Context(), "Jerry"))
+		calm()
+		require.Zero(t, s.as(again, conv).UnreadMessagesCount())
+		require.Empty(t, heard.heard("unread"))
+	})
+}
+
 // A program that goes on where it stopped does not take for unread what was read
 // on another device meanwhile.
 func TestResumedClientLearnsWhatWasReadElsewhere(t *testing.T) {
