@@ -121,10 +121,10 @@ func answers(cmd, reply *pb.GenericCommand) bool {
 	return reply.Cmd != nil && reply.GetCmd() == want
 }
 
-// post sends cmd as this client and waits for no reply. nil means that it is on
-// its way, not that it arrives.
-func (c *IMClient) post(cmd *pb.GenericCommand) error {
-	s := c.session.Load()
+// post sends cmd as this client in a session and waits for no reply. nil means
+// that it is on its way, not that it arrives: that is what posted tells, unless
+// it is nil.
+func (c *IMClient) post(s *session, cmd *pb.GenericCommand, posted *link.Posted) error {
 	if s == nil {
 		return c.notOpen()
 	}
@@ -133,7 +133,7 @@ func (c *IMClient) post(cmd *pb.GenericCommand) error {
 	}
 	cmd.PeerId = c.peer.Load()
 	c.rt.logCommand(c.ctx, sent, cmd)
-	if err := s.link.Post(c.ctx, cmd); err != nil {
+	if err := s.link.Post(c.ctx, cmd, link.PostOptions{Gen: s.gen, Posted: posted}); err != nil {
 		return c.callFailed(c.ctx, commandName(cmd), err, true)
 	}
 	return nil

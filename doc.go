@@ -90,7 +90,9 @@
 //     the same send, also across a reconnect, stores one message. A send that got
 //     no answer is told to be sent if recovery finds its message.
 //  7. A received message is acknowledged once it is queued for the handlers,
-//     or with [WithAckAfterHandling] when they have returned.
+//     or with [WithAckAfterHandling] when they have returned. An acknowledgement
+//     that may have been lost with the connection is sent again after the
+//     reconnect, or by the client that goes on from the [Position].
 //  8. Close may be called any number of times, ends waiting and dialling, and
 //     waits for everything that runs here: nothing is left when it returns nil.
 //

@@ -27,8 +27,9 @@ func later(p, q point) point {
 	return p
 }
 
-// Position tells how far messages of a client have been handled: by all
-// handlers and all streams. It is opaque and made to be stored: MarshalText and
+// Position tells how far messages of a client have been handled, by all
+// handlers and all streams, and which of their acknowledgements may not have
+// reached the server. It is opaque and made to be stored: MarshalText and
 // UnmarshalText turn it into text and back. The zero value is no position.
 //
 // A client that is opened [WithPosition] is told what came after. Of the last
@@ -40,6 +41,7 @@ type Position struct {
 	edits  int64            // up to here edits have been handled
 	notifs int64            // up to here reliable notifications have been handled
 	events int64            // up to here the others have been
+	acks   acks             // of handled messages, may not have reached the server; never changed
 }
 
 // place is how far the messages of one conversation have been handled.
@@ -60,7 +62,11 @@ func (c *IMClient) Position() Position {
 	if idle { // then nothing that came before an answer waits
 		newest = max(newest, s.ownNewest)
 	}
-	p := Position{base: s.safeBase(newest), edits: s.editsHandled, notifs: s.notifsHandled, events: s.eventsHandled}
+	p := Position{
+		base:  s.safeBase(newest),
+		edits: s.editsHandled, notifs: s.notifsHandled, events: s.eventsHandled,
+		acks: s.acking.unsure(),
+	}
 	for cid, m := range s.marks {
 		if mutant.On(mutant.RunsAhead) && m.pending > 0 || mutant.On(mutant.ForgetsUnlisted) && (m.unlisted || temporaryID(cid)) {
 			continue
@@ -97,6 +103,7 @@ func (s *clientSync) resume(p Position) {
 	s.lastPatch, s.editsHandled = p.edits, p.edits
 	s.lastNotif, s.notifsHandled = p.notifs, p.notifs
 	s.lastEvent, s.eventsHandled = p.events, p.events
+	s.acking.due.addAll(p.acks)
 	for cid, at := range p.convs {
 		m := s.mark(cid)
 		m.received, m.handled = at.point, at.point
@@ -107,7 +114,7 @@ func (s *clientSync) resume(p Position) {
 }
 
 // positionVersion is the first byte of a position.
-const positionVersion = 1
+const positionVersion = 2
 
 // errPosition is a text that is no position.
 var errPosition = errors.New("realtime: not a position")
@@ -135,6 +142,13 @@ func (p Position) MarshalText() ([]byte, error) {
 			out = binary.AppendVarint(out, s.from-p.base)
 			out = binary.AppendVarint(out, s.to-p.base)
 		}
+	}
+	out = binary.AppendUvarint(out, uint64(len(p.acks)))
+	for _, cid := range slices.Sorted(maps.Keys(p.acks)) {
+		times := p.acks[cid]
+		out = appendText(out, cid)
+		out = binary.AppendVarint(out, times.from-p.base)
+		out = binary.AppendVarint(out, times.to-p.base)
 	}
 	return base64.RawURLEncoding.AppendEncode(nil, out), nil
 }
@@ -176,6 +190,9 @@ func (p *Position) UnmarshalText(text []byte) error {
 			out.convs = make(map[string]place)
 		}
 		out.convs[cid] = at
+	}
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		out.acks.add(r.text(), span{out.base + r.varint(), out.base + r.varint()})
 	}
 	if r.bad || len(r.rest) > 0 || out.base <= 0 {
 		return errPosition

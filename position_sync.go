@@ -66,7 +66,7 @@ type clientSync struct {
 	opened                   int64       // server time when the session was last opened
 	ahead                    int64       // of the server's clock: what it shows more than ours, at least
 
-	ackable  map[string]span  // received and not yet acknowledged, by conversation
+	acking   ackBook
 	readable map[string]point // read and not yet told, by conversation
 	reading  map[string]point // told and not yet known to have arrived
 	receipts receiptBook

@@ -198,15 +198,15 @@ func TestPositionText(t *testing.T) {
 	require.Empty(t, text)
 	require.NoError(t, p.UnmarshalText(nil))
 	require.Equal(t, zero, p)
-	for _, bad := range []string{"x", "!!", "AQ", "Ag", "AQIA", "AAAAAAAAAA", "AQICAgEFYQ"} {
+	for _, bad := range []string{"x", "!!", "AQ", "Ag", "AgIA", "AAAAAAAAAA", "AQICAgIA", "AgICAgEFYQ", "AgICAgIA", "AgICAgIAAQFh"} {
 		require.Error(t, p.UnmarshalText([]byte(bad)), bad)
 		require.Equal(t, zero, p, "untouched")
 	}
 }
 
 func FuzzPosition(f *testing.F) {
-	f.Add([]byte("AQICAgIA"))
-	f.Add([]byte("AQICAgIBAWEEAWIBBgEECA"))
+	f.Add([]byte("AgICAgIAAA"))
+	f.Add([]byte("AgICAgIBAWEEAWIBBgEECAEBYQIE"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var p realtime.Position
 		if p.UnmarshalText(text) != nil {

@@ -58,11 +58,11 @@ type delivered struct {
 // false if all of them gave it up.
 func (d *delivered) done(handled bool) {
 	if handled {
+		if d.ackAfter { // first: a position that knows it to be handled has its acknowledgement
+			d.client.sync.ack(d.message.ConversationID, d.at.at)
+		}
 		if d.stored {
 			d.client.sync.handled(d.message.ConversationID, d.at)
-		}
-		if d.ackAfter {
-			d.client.sync.ack(d.message.ConversationID, d.at.at)
 		}
 	}
 	if d.room != nil {
@@ -124,7 +124,8 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		if c.opts.ackAfterHandling {
 			d.ackAfter = true
 		} else {
-			defer c.sync.ack(m.ConversationID, d.at.at)
+			c.sync.noteAck(m.ConversationID, d.at.at)
+			defer c.sync.acks.trigger()
 		}
 	}
 	if !c.dispatches(m, conv) {

@@ -84,56 +84,6 @@ func (s *clientSync) lastSeen(cid string, p point, own bool) {
 	}
 }
 
-// ack notes a message that is to be acknowledged.
-func (s *clientSync) ack(cid string, at int64) {
-	s.mu.Lock()
-	if s.ackable == nil {
-		s.ackable = make(map[string]span)
-	}
-	if have, some := s.ackable[cid]; some {
-		s.ackable[cid] = span{min(have.from, at), max(have.to, at)}
-	} else {
-		s.ackable[cid] = span{at, at}
-	}
-	s.mu.Unlock()
-	s.acks.trigger()
-}
-
-// flushAcks acknowledges what is noted, as far as there is a connection. What
-// cannot be sent is kept for the next one.
-func (s *clientSync) flushAcks() {
-	s.mu.Lock()
-	due := s.ackable
-	s.ackable = nil
-	s.mu.Unlock()
-	for cid, times := range due {
-		err := s.client.post(&pb.GenericCommand{
-			Cmd: pb.CommandType_ack.Enum(),
-			AckMessage: &pb.AckCommand{
-				Cid: proto.String(cid), Fromts: proto.Int64(times.from), Tots: proto.Int64(times.to),
-			},
-		})
-		if err == nil {
-			delete(due, cid)
-		}
-	}
-	if len(due) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ackable == nil {
-		s.ackable = due
-		return
-	}
-	for cid, times := range due {
-		if have, some := s.ackable[cid]; some {
-			times = span{min(have.from, times.from), max(have.to, times.to)}
-		}
-		s.ackable[cid] = times
-	}
-}
-
 // Read marks everything that has come so far as read. The count of unread
 // messages is 0 at once; the server learns it within a second, after a
 // reconnect if need be. It does not wait for that, and it fails only when the
@@ -239,10 +189,10 @@ func (s *clientSync) flushReads() {
 			}
 			convs = append(convs, tuple)
 		}
-		err := s.client.post(&pb.GenericCommand{
+		err := s.client.post(s.client.session.Load(), &pb.GenericCommand{
 			Cmd:         pb.CommandType_read.Enum(),
 			ReadMessage: &pb.ReadCommand{Convs: convs},
-		})
+		}, nil)
 		if err != nil {
 			break
 		}

@@ -62,13 +62,11 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 	defer c.sync.busy.Store(false)
 	at := opened.GetServerTs()
 	away := c.sync.sessionOpened(first, at)
-	if !first { // what could not be sent while away
-		c.sync.acks.trigger()
-		c.sync.reads.trigger()
-	}
 	if !away {
 		return
 	}
+	c.sync.acks.trigger() // what could not be sent while away, or may be lost
+	c.sync.reads.trigger()
 	if c.opts.withoutRecovery {
 		if err := c.syncNotifications(ctx); err != nil {
 			c.log.Warn("notifications that were missed could not be fetched", "error", err)

@@ -264,17 +264,56 @@ func TestSurfaceAckAfterHandling(t *testing.T) {
 	}
 }
 
-// A lost acknowledgement is made good by the next one.
+// An acknowledgement that was lost with its connection is sent again, also by a
+// program that goes on where another one stopped.
 func TestSurfaceLostAck(t *testing.T) {
-	onSurface(t, func(t *testing.T, s *surface) {
-		tom, jerry := s.Client("Tom"), s.Client("Jerry")
-		conv := s.group(tom, "Jerry")
-		heard := watch(tom)
-		s.Inject(realtimetest.Fault{Command: "ack", Client: "Jerry", Times: 1, Do: realtimetest.CutBefore()})
-		s.say(conv, "one", realtime.WithReceipt())
-		heard.heard()
-		s.say(conv, "two", realtime.WithReceipt())
-		require.Contains(t, heard.heard("delivered"), "delivered to Jerry")
-		require.NoError(t, jerry.Err())
-	})
+	for _, opts := range [][]realtime.ClientOption{nil, {realtime.WithAckAfterHandling()}} {
+		onSurface(t, func(t *testing.T, s *surface) {
+			tom, jerry := s.Client("Tom"), s.realtime().NewIMClient("Jerry", opts...)
+			require.NoError(t, jerry.Open(t.Context()))
+			conv := s.group(tom, "Jerry")
+			heard := watch(tom)
+			for _, lose := range []realtimetest.Action{realtimetest.CutBefore(), realtimetest.CutAfter()} {
+				s.Inject(realtimetest.Fault{Command: "ack", Client: "Jerry", Times: 1, Do: lose})
+				s.say(conv, "one", realtime.WithReceipt())
+				time.Sleep(time.Minute)
+				require.Equal(t, []string{"delivered to Jerry"}, heard.heard("delivered"), "once")
+			}
+			require.NoError(t, jerry.Err())
+
+			// It does not come back; another one does.
+			s.Inject(realtimetest.Fault{Command: "ack", Client: "Jerry", Times: 1, Do: realtimetest.CutBefore()})
+			accept := s.Refuse()
+			s.say(conv, "two", realtime.WithReceipt())
+			calm()
+			position := jerry.Position()
+			require.NoError(t, jerry.Close(t.Context()))
+			require.Equal(t, position, jerry.Position())
+			accept()
+			time.Sleep(time.Minute)
+			require.Empty(t, heard.heard("delivered"))
+			again, heardAgain := s.resume("Jerry", through(t, position), opts...)
+			require.Empty(t, heardAgain.heard("message"), "it was handled")
+			require.Equal(t, []string{"delivered to Jerry"}, heard.heard("delivered"))
+
+			// Once it is known to have arrived, it is not sent again.
+			require.NoError(t, s.as(again, conv).Fetch(t.Context()))
+			calm()
+			mark := len(s.Commands())
+			s.Cut("Jerry")
+			time.Sleep(time.Minute)
+			for _, c := range s.Commands()[mark:] {
+				require.NotEqual(t, "ack", c.Name)
+			}
+		})
+	}
+}
+
+// through is a position that was stored and read again.
+func through(t *testing.T, p realtime.Position) (stored realtime.Position) {
+	t.Helper()
+	text, err := p.MarshalText()
+	require.NoError(t, err)
+	require.NoError(t, stored.UnmarshalText(text))
+	return stored
 }

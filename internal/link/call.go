@@ -93,15 +93,21 @@ func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, o CallOptio
 	}
 }
 
+// PostOptions change how Post sends.
+type PostOptions struct {
+	Gen    uint64  // only on that connection; 0: on any
+	Posted *Posted // is to tell whether it arrives; nil: nobody asks
+}
+
 // Post sends cmd, without a serial, and waits for no reply. nil means that it
 // is in the queue of a live connection, not that it was written. It blocks
 // only while that queue is full. Errors are those of Do, and the command was
 // certainly not sent.
-func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand) error {
+func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand, o PostOptions) error {
 	if ctx.Err() != nil {
 		return rpc.ContextError(ctx)
 	}
-	lv, err := l.connection(0)
+	lv, err := l.connection(o.Gen)
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,14 @@ func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+	if o.Posted == nil {
+		_, err = l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+		return err
+	}
+	o.Posted.follow(l, lv)
+	if _, err = l.enqueue(ctx, lv, frame, o.Posted, l.timeout(ctx)); err != nil {
+		o.Posted.queued.Add(-1)
+	}
 	return err
 }
 

@@ -139,7 +139,7 @@ func TestCancelledCalls(t *testing.T) {
 			_, err = h.link.Do(ctx, query("x"), link.CallOptions{Merge: merge})
 			require.Equal(t, context.Canceled, err, "nothing is sent for a finished context")
 		}
-		require.Equal(t, context.Canceled, h.link.Post(ctx, query("x")))
+		require.Equal(t, context.Canceled, h.link.Post(ctx, query("x"), link.PostOptions{}))
 		synctest.Wait()
 		require.Len(t, h.peer.Commands(), 1)
 		h.expect()
@@ -205,7 +205,7 @@ func TestAFullQueueFailsWithTheCommandTimeout(t *testing.T) {
 		big := query(strings.Repeat("x", 64<<10))
 		var err error
 		for err == nil {
-			err = h.link.Post(t.Context(), big)
+			err = h.link.Post(t.Context(), big, link.PostOptions{})
 		}
 		require.ErrorIs(t, err, rpc.ErrTimeout)
 		require.NotErrorIs(t, err, rpc.ErrOutcomeUnknown)
@@ -227,7 +227,7 @@ func TestTheTimeoutIncludesTheWaitForTheQueue(t *testing.T) {
 		big := query(strings.Repeat("x", 64<<10))
 		for {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			err := h.link.Post(ctx, big)
+			err := h.link.Post(ctx, big, link.PostOptions{})
 			cancel()
 			if err != nil {
 				break
@@ -323,7 +323,7 @@ func TestAFollowerTakesOverFromALeaderThatCouldNotSend(t *testing.T) {
 		filled := 0
 		for { // until the queue is full
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			err := h.link.Post(ctx, big)
+			err := h.link.Post(ctx, big, link.PostOptions{})
 			cancel()
 			if err != nil {
 				break
@@ -355,10 +355,10 @@ func TestAFollowerTakesOverFromALeaderThatCouldNotSend(t *testing.T) {
 func TestPostHasNoSerial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHarness(t)
-		require.ErrorIs(t, h.link.Post(t.Context(), query("x")), rpc.ErrDisconnected)
+		require.ErrorIs(t, h.link.Post(t.Context(), query("x"), link.PostOptions{}), rpc.ErrDisconnected)
 		h.open()
 		ack := &pb.GenericCommand{Cmd: pb.CommandType_ack.Enum(), AckMessage: &pb.AckCommand{Cid: proto.String("x")}}
-		require.NoError(t, h.link.Post(t.Context(), ack))
+		require.NoError(t, h.link.Post(t.Context(), ack, link.PostOptions{}))
 		synctest.Wait()
 		require.Len(t, h.peer.Commands(), 1)
 		require.Nil(t, h.peer.Commands()[0].I)
@@ -375,7 +375,7 @@ func TestACommandThatCannotBeEncodedHarmsNobody(t *testing.T) {
 			_, err := h.link.Do(t.Context(), bad, link.CallOptions{Merge: merge})
 			require.Error(t, err)
 		}
-		require.Error(t, h.link.Post(t.Context(), bad))
+		require.Error(t, h.link.Post(t.Context(), bad, link.PostOptions{}))
 		_, err := h.link.Do(t.Context(), query("x"), plain)
 		require.NoError(t, err)
 	})

@@ -103,6 +103,7 @@ func (l *Link) connectTo(ctx context.Context, url string) (*live, error) {
 		goaway:  make(chan struct{}, 1),
 		adopted: make(chan struct{}),
 	}
+	lv.answered.Store(l.serial.Load())
 	o := l.o.Conn
 	o.Serial = l.nextSerial
 	o.OnCommand = func(cmd *pb.GenericCommand) { l.deliver(lv, cmd) }

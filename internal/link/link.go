@@ -45,6 +45,8 @@ type live struct {
 	calls  *rpc.Table
 	goaway chan struct{} // gets a token when the server says so
 
+	answered atomic.Uint32 // newest serial that was answered; see Posted
+
 	adopted chan struct{} // closed when the reader may deliver, or must stop
 	dropped atomic.Bool   // before adopted is closed: it must stop
 }
@@ -261,6 +263,7 @@ func (l *Link) deliver(lv *live, cmd *pb.GenericCommand) {
 		return
 	}
 	if cmd.GetI() != 0 {
+		lv.noteAnswer(cmd.GetI())
 		lv.calls.Resolve(cmd) // a reply that nobody waits for is late, or a heartbeat's
 		return
 	}

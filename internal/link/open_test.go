@@ -275,7 +275,7 @@ func TestClose(t *testing.T) {
 				require.Equal(t, rpc.ErrClosed, h.link.Open(t.Context(), true))
 				_, err := h.link.Do(t.Context(), query("x"), link.CallOptions{})
 				require.Equal(t, rpc.ErrClosed, err)
-				require.Equal(t, rpc.ErrClosed, h.link.Post(t.Context(), query("x")))
+				require.Equal(t, rpc.ErrClosed, h.link.Post(t.Context(), query("x"), link.PostOptions{}))
 				_, err = h.link.WaitConnected(t.Context())
 				require.Equal(t, rpc.ErrClosed, err)
 			})
@@ -289,7 +289,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHarness(t)
 		h.open()
-		require.NoError(t, h.link.Post(t.Context(), &pb.GenericCommand{Cmd: pb.CommandType_ack.Enum()}))
+		require.NoError(t, h.link.Post(t.Context(), &pb.GenericCommand{Cmd: pb.CommandType_ack.Enum()}, link.PostOptions{}))
 		require.NoError(t, h.link.Close(t.Context()))
 		synctest.Wait()
 		require.EqualValues(t, conn.CodeNoStatus, h.peer.Socket().Said())

@@ -27,6 +27,7 @@ const (
 	Reorders         // two events that wait for the handlers change places
 	LosesReadPoints  // what was read is not told to the server
 	ForgetsReadPoint // a read point is told once and never again
+	ForgetsAcks      // so is what was received
 
 	// Of the client: recovery.
 
@@ -58,7 +59,8 @@ func (m Mutant) String() string {
 	names := [...]string{
 		None: "none", ForgetsTokens: "forgets tokens", ChangesTokens: "changes tokens",
 		KeepsDuplicates: "keeps duplicates", Reorders: "reorders",
-		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point", SkipsPage: "skips a page",
+		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point",
+		ForgetsAcks: "forgets acknowledgements", SkipsPage: "skips a page",
 		SkipsConversation: "skips a conversation", SkipsMembers: "skips members", SkipsEdits: "skips edits",
 		ForgetsHoles: "forgets holes", TellsOutsiders: "tells outsiders",
 		RunsAhead: "runs ahead", ForgetsUnlisted: "forgets unlisted conversations",
