@@ -38,6 +38,7 @@ func (w *world) check() {
 			w.checkSeen(d, t)
 			w.checkState(d, t)
 		}
+		w.checkReceived(t)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -313,6 +314,63 @@ func (w *world) checkState(d *device, t *truth) {
 	}
 	now := []time.Time{conv.LastDeliveredAt(), conv.LastReadAt()}
 	_, _ = was, now
+}
+
+// checkReceived: the server knows of every member that it has received what
+// others said last, and so may tell the senders.
+func (w *world) checkReceived(t *truth) {
+	if t.place.kind == realtime.KindChatRoom || t.place.churns {
+		return
+	}
+	for _, d := range w.devices {
+		if !slices.Contains(t.members, d.id) || w.lost(d.id, t.place) {
+			continue
+		}
+		var newest *realtime.Message
+		for _, m := range t.log {
+			if m.From != d.id {
+				newest = m
+			}
+		}
+		if newest == nil {
+			continue
+		}
+		reached := w.receipts(t.place, d)
+		if reached[d.id].DeliveredAt.Before(newest.Timestamp) {
+			w.complain("%s has received %s of %v in %s, and the server knows of %v", d.id, shown(newest),
+				newest.Timestamp, t.place.name, reached[d.id].DeliveredAt)
+		}
+	}
+}
+
+// lost tells whether recovery of a conversation has failed on a device of this
+// client, by its own word.
+func (w *world) lost(client string, p *place) bool {
+	return slices.ContainsFunc(w.devices, func(d *device) bool {
+		return d.id == client && slices.ContainsFunc(d.lives, func(l *life) bool { return l.lost[""] || l.lost[p.id] })
+	})
+}
+
+// receipts are how far members have received and read, as the server tells
+// somebody else than d.
+func (w *world) receipts(p *place, d *device) map[string]realtime.MemberReceipt {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	other := w.devices[slices.IndexFunc(w.devices, func(o *device) bool { return o.id != d.id && slices.Contains(p.members, o.id) })]
+	conv, err := other.client().GetConversation(ctx, p.id)
+	if err != nil {
+		w.complain("%s: get %s: %v", other, p.name, err)
+		return nil
+	}
+	all, err := conv.FetchMemberReceipts(ctx)
+	if err != nil {
+		w.complain("%s: receipts of %s: %v", other, p.name, err)
+	}
+	reached := make(map[string]realtime.MemberReceipt)
+	for _, r := range all {
+		reached[r.MemberID] = r
+	}
+	return reached
 }
 
 func (w *world) checkUnread(ctx context.Context, d *device, p *place, conv *realtime.Conversation) {

@@ -37,6 +37,7 @@
 //     recall is missing.
 //   - Members, unread counts and read marks that a device shows are those of the
 //     server.
+//   - The server knows of everybody that he has received what others said last.
 //   - Nothing is left when everything is closed: no goroutine, no session, no
 //     frame in a queue.
 //
