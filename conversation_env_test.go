@@ -33,6 +33,8 @@ type stage struct {
 	convs map[string]map[string]any // what conv/query finds, by id
 	logs  map[string][]*pb.LogItem  // histories, oldest first
 	notes []map[string]any          // reliable notifications
+
+	noteFailure func(w http.ResponseWriter, r *http.Request) bool // may take the place of an answer
 }
 
 // onStage runs f in a bubble with a server that knows what the test puts into
@@ -46,7 +48,11 @@ func onStage(t *testing.T, o realtime.Options, f func(t *testing.T, s *stage)) {
 		}
 		s.On(pb.CommandType_conv, pb.OpType_query, s.answerQuery)
 		s.On(pb.CommandType_logs, 0, s.answerLogs)
-		s.HandleHTTP("GET /1.1/rtm/notifications", s.answerNotifications)
+		s.HandleHTTP("GET /1.1/rtm/notifications", func(w http.ResponseWriter, r *http.Request) {
+			if s.noteFailure == nil || !s.noteFailure(w, r) {
+				s.answerNotifications(w, r)
+			}
+		})
 		o.AppID, o.AppKey, o.Server, o.HTTPClient = "app", "key", rttest.URL, s.HTTPClient()
 		if o.Backoff == nil {
 			o.Backoff = func(int) time.Duration { return time.Second }

@@ -83,9 +83,10 @@
 //  5. After a reconnect a client fetches what it missed, messages, edits and
 //     what happened to conversations and their members, and delivers it in
 //     order, each once, marked as recovered; then [RecoveredEvent] tells how
-//     many messages there were and what could not be fetched. What was said
-//     while the client was no member does not concern it; what it missed before
-//     it was removed it gets when it is back.
+//     many messages there were and what could not be fetched in half a minute
+//     of trying. What happens meanwhile is told afterwards. What was said while
+//     the client was no member does not concern it; what it missed before it
+//     was removed it gets when it is back.
 //  6. Every send carries a token by which the server knows it again: a retry of
 //     the same send, also across a reconnect, stores one message. A send that got
 //     no answer is told to be sent if recovery finds its message.

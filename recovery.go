@@ -39,14 +39,15 @@ import (
 //
 // If the session is lost meanwhile, nothing is reported. base stays where it
 // is, what the lost session still pushed is dropped, and the next session
-// begins again from the marks. Anything else that fails is reported in
-// RecoveredEvent, and the client goes on.
+// begins again from the marks. Anything else that fails, even when it is tried
+// again (recovery_retry.go), is reported in RecoveredEvent, and the client goes
+// on.
 
 const (
 	recoveryParallel = 8    // histories fetched at a time
 	recoveryPage     = 100  // messages per request
 	recoveryRoom     = 1024 // recovered messages that may wait for the handlers
-	recoveryTimeouts = 3    // answers that may fail to come before the rest is given up
+	recoveryTimeouts = 3    // histories that may fail for want of an answer before the rest is given up
 	candidatePage    = 200  // conversations per request
 )
 
@@ -172,10 +173,14 @@ func (c *IMClient) changedConversations(ctx context.Context, filter map[string]a
 		if err != nil {
 			return all, err
 		}
-		page, err := c.queryStored(ctx, &pb.ConvCommand{
-			Where: &pb.JsonObjectMessage{Data: proto.String(string(where))},
-			Sort:  proto.String(key), Limit: proto.Int32(candidatePage),
-		}, true)
+		var page []*convData
+		err = c.persist(ctx, func() (err error) {
+			page, err = c.queryStored(ctx, &pb.ConvCommand{
+				Where: &pb.JsonObjectMessage{Data: proto.String(string(where))},
+				Sort:  proto.String(key), Limit: proto.Int32(candidatePage),
+			}, true)
+			return err
+		})
 		if err != nil {
 			return all, err
 		}
@@ -223,7 +228,7 @@ func (c *IMClient) recoverHistories(ctx context.Context, work []missed, counted 
 	for range min(recoveryParallel, len(work)) {
 		workers.Go(func() { // ends with todo or ctx
 			for m := range todo {
-				if !fetchHistory(ctx, m, pages) {
+				if !c.fetchHistory(ctx, m, pages) {
 					return
 				}
 			}
@@ -268,12 +273,17 @@ func (c *IMClient) recoverHistories(ctx context.Context, work []missed, counted 
 
 // fetchHistory fetches one history, page after page, until it ends or fails. It
 // reports false if ctx ended first.
-func fetchHistory(ctx context.Context, m missed, pages chan<- fetched) bool {
+func (c *IMClient) fetchHistory(ctx context.Context, m missed, pages chan<- fetched) bool {
 	it := m.conv.messageIterator(MessageQuery{
 		Direction: OldToNew, StartTime: fromMillis(m.from.at), StartMessageID: m.from.id,
 	}, recoveryPage)
 	for first := true; ; first = false {
-		page, done, err := it.Next(ctx)
+		var page []*Message
+		var done bool
+		err := c.persist(ctx, func() (err error) {
+			page, done, err = it.Next(ctx)
+			return err
+		})
 		if first && mutant.On(mutant.SkipsPage) {
 			page = nil
 		}

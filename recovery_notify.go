@@ -61,8 +61,8 @@ type notificationList struct {
 	Notifications []notification `json:"notifications"`
 }
 
-// notifyTimeout is how long the notifications may take to come: messages wait
-// for them.
+// notifyTimeout is how long a page of notifications may take to come: messages
+// wait for them.
 const notifyTimeout = 10 * time.Second
 
 // syncNotifications fetches what happened to conversations and their members
@@ -143,14 +143,17 @@ func (c *IMClient) fetchNotifications(ctx context.Context) (all []notification, 
 
 // notifications asks for one page.
 func (c *IMClient) notifications(ctx context.Context, since int64, kind string) (page notificationPage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
-	defer cancel()
 	query := url.Values{"client_id": {c.ID()}, "start_ts": {strconv.FormatInt(since, 10)}}
 	if kind != "" {
 		query.Set("notification_type", kind)
 	}
-	err = c.rest(ctx, restCall{
-		method: http.MethodGet, path: "/1.1/rtm/notifications", query: query, answer: &page,
+	err = c.persist(ctx, func() error {
+		page = notificationPage{}
+		ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+		defer cancel()
+		return c.rest(ctx, restCall{
+			method: http.MethodGet, path: "/1.1/rtm/notifications", query: query, answer: &page,
+		})
 	})
 	return page, err
 }

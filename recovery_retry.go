@@ -1,0 +1,77 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A question of recovery that was not answered, or refused for a reason that
+// passes, is asked again before it counts as failed: what it is about would be
+// lost for the program. What was pushed meanwhile waits, as it does for all of
+// recovery, so that nothing overtakes what was missed. So there are bounds:
+// asking again ends after some time, with the session, and when so much waits
+// that its events, often two of each, would fill half of the queue.
+
+const (
+	recoveryPatience   = 30 * time.Second // after the first failure
+	recoveryFirstPause = time.Second      // between two attempts; doubled each time
+	recoveryMaxPause   = 8 * time.Second
+	recoveryLook       = 250 * time.Millisecond // how soon the end of the session is seen in a pause
+)
+
+// persist asks until there is an answer, or no point in asking again. It returns
+// the last error. ask must be of no consequence if it is repeated.
+func (c *IMClient) persist(ctx context.Context, ask func() error) error {
+	var until time.Time
+	for pause := recoveryFirstPause; ; pause = min(2*pause, recoveryMaxPause) {
+		err := ask()
+		if err == nil || !passes(err) {
+			return err
+		}
+		if until.IsZero() {
+			until = time.Now().Add(recoveryPatience)
+		}
+		if time.Now().After(until) || !c.pauseRecovery(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// pauseRecovery waits for about so long, and reports whether to ask again then.
+func (c *IMClient) pauseRecovery(ctx context.Context, about time.Duration) bool {
+	end := time.NewTimer(time.Duration(float64(about) * (0.5 + rand.Float64()))) // not all clients at once
+	defer end.Stop()
+	look := time.NewTicker(recoveryLook)
+	defer look.Stop()
+	for {
+		if c.sessionLost(ctx) || c.work.Len() > c.rt.opts.EventQueue/4 {
+			return false
+		}
+		select {
+		case <-end.C:
+			return true
+		case <-look.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// passes tells the failures that may be over when the same is asked again: no
+// answer, and a server that is overloaded or out of order.
+func passes(err error) bool {
+	if refusal := (*Error)(nil); errors.As(err, &refusal) {
+		switch refusal.Code {
+		case ErrConversationQueryFailed, ErrConversationLogFailed, ErrConversationAPIQuotaExceeded, ErrMessageSentQuotaExceeded:
+			return true
+		}
+		return refusal.Code.ambiguous() || refusal.HTTPStatus >= http.StatusInternalServerError || refusal.HTTPStatus == http.StatusTooManyRequests
+	}
+	network := net.Error(nil)
+	return errors.Is(err, ErrTimeout) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
+}

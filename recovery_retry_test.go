@@ -1,0 +1,151 @@
+package realtime_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/rttest"
+)
+
+// Questions that nobody answers at first are asked again. What is pushed
+// meanwhile waits.
+func TestRecoveryAsksAgain(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		for _, id := range []string{"a", "b"} {
+			s.has(id, map[string]any{"m": []string{"Tom"}})
+		}
+		tom := s.rt.NewIMClient("Tom")
+		l := listen(tom)
+		s.tellUnread()
+		require.NoError(t, tom.Open(t.Context()))
+		s.Socket().Drop()
+		time.Sleep(10 * time.Millisecond)
+		s.said("a", "Jerry", "a1", "one")
+		s.said("b", "Jerry", "b1", "one")
+		asked := map[string]int{}
+		failing := func(what string, times int, answer rttest.Handler) rttest.Handler {
+			return func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+				s.mu.Lock()
+				asked[what]++
+				n := asked[what]
+				s.mu.Unlock()
+				switch {
+				case n > times:
+					return answer(sock, cmd)
+				case n%2 == 1:
+					return nil // no answer
+				}
+				return sock.Fail(cmd, 4200)
+			}
+		}
+		s.On(pb.CommandType_conv, pb.OpType_query, failing("query", 1, s.answerQuery))
+		logs := map[string]rttest.Handler{"a": failing("a", 0, s.answerLogs), "b": failing("b", 2, s.answerLogs)}
+		s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			return logs[cmd.GetLogsMessage().GetCid()](sock, cmd)
+		})
+		time.Sleep(25 * time.Second)
+		s.push("Tom", "a", s.said("a", "Jerry", "a2", "two"))
+		s.push("Tom", "b", s.said("b", "Jerry", "b2", "two"))
+		time.Sleep(time.Minute)
+		var got []string
+		for _, line := range l.take() {
+			if !containsUnread(line) {
+				got = append(got, line)
+			}
+		}
+		require.Equal(t, []string{
+			"a: Jerry: one (recovered)", "b: Jerry: one (recovered)", "b: Jerry: two (recovered)",
+			"recovered 3 of [a b], failed 0", "a: Jerry: two",
+		}, got)
+		require.Equal(t, 3, asked["b"])
+	})
+}
+
+// Asking again has bounds: a time, the end of the session, and what waits
+// meanwhile.
+func TestRecoveryStopsAskingAgain(t *testing.T) {
+	missing := func(f func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent)) {
+		onStage(t, realtime.Options{EventQueue: 64}, func(t *testing.T, s *stage) {
+			s.has("a", map[string]any{"m": []string{"Tom"}})
+			tom := s.rt.NewIMClient("Tom")
+			var report *realtime.RecoveredEvent
+			tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { report = e })
+			require.NoError(t, tom.Open(t.Context()))
+			s.Socket().Drop()
+			time.Sleep(10 * time.Millisecond)
+			s.said("a", "Jerry", "m1", "one")
+			asked := 0
+			s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+				asked++
+				return sock.Fail(cmd, 4200)
+			})
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			require.Positive(t, asked)
+			require.Nil(t, report)
+			f(t, s, &asked, func() *realtime.RecoveredEvent { synctest.Wait(); return report })
+			require.NoError(t, tom.Err())
+		})
+	}
+	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+		time.Sleep(25 * time.Second)
+		require.Nil(t, report(), "not yet")
+		time.Sleep(30 * time.Second)
+		require.Len(t, report().Failed, 1)
+		require.Equal(t, "a", report().Failed[0].ConversationID)
+		require.ErrorIs(t, report().Failed[0].Err, realtime.ErrInternalError)
+		require.Less(t, *asked, 12)
+	})
+	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+		s.On(pb.CommandType_logs, 0, s.answerLogs)
+		s.Socket().Drop() // before it is asked again
+		time.Sleep(3 * time.Second)
+		require.NotNil(t, report(), "the next session does not wait")
+		require.Empty(t, report().Failed)
+		require.Equal(t, 1, report().Messages)
+	})
+	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+		for i := range 20 {
+			s.push("Tom", "a", s.said("a", "Jerry", fmt.Sprint("live", i), "live"))
+		}
+		time.Sleep(time.Second)
+		require.Len(t, report().Failed, 1)
+	})
+}
+
+// The notifications come by HTTP, whose failures pass as well.
+func TestRecoveryAsksForNotificationsAgain(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("a", map[string]any{"m": []string{"Tom"}})
+		tom := s.rt.NewIMClient("Tom")
+		var report *realtime.RecoveredEvent
+		tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { report = e })
+		require.NoError(t, tom.Open(t.Context()))
+		asked := 0
+		s.noteFailure = func(w http.ResponseWriter, r *http.Request) bool {
+			switch asked++; asked {
+			case 1:
+				<-r.Context().Done() // no answer
+			case 2:
+				w.WriteHeader(http.StatusServiceUnavailable)
+			case 3:
+				panic(http.ErrAbortHandler) // the connection is lost
+			}
+			return asked <= 3
+		}
+		s.Socket().Drop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.NotNil(t, report)
+		require.Empty(t, report.Failed)
+		require.Equal(t, 4, asked)
+	})
+}
