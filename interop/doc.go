@@ -20,4 +20,6 @@
 // The packages are installed once into the user's cache directory. Without
 // Node.js, or when the packages cannot be had, the tests are skipped, unless CI
 // is set: there they must run. RTM_CASE, a regular expression, runs some cases.
+// Under the race detector what is JavaScript on both sides is left out where a Go
+// side can take its place, and the table is not compared.
 package interop

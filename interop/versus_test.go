@@ -78,6 +78,9 @@ type figures struct {
 //
 //	go test ./interop -run '^TestVersus$' -v -versus 8
 func TestVersus(t *testing.T) {
+	if *versusRuns == 0 {
+		t.Parallel() // nothing is measured
+	}
 	nodePath := node(t)
 	dir := install(t)
 	v := newVersus(t, nodePath, dir)

@@ -1,11 +1,11 @@
-// Usage: node run.js (rc8|v4) cases/file.js
+// Usage: node run.js (rc8|v4) cases/file.js...
 'use strict';
 
 const path = require('path');
 const { run } = require('./harness');
 
-const [version, file] = process.argv.slice(2);
+const [version, ...files] = process.argv.slice(2);
 process.on('unhandledRejection', error => {
   process.stderr.write(`unhandled rejection: ${(error && error.stack) || error}\n`);
 });
-run(version, require(path.resolve(file)));
+run(version, files.map(file => require(path.resolve(file))));
