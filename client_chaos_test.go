@@ -19,7 +19,7 @@ import (
 // that was, the events of every client make sense, nothing blocks, and Close
 // leaves nothing behind.
 func TestChaos(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range stories(8, 2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) { chaos(t, w, seed) }, func(o *realtime.Options) {
 				o.RetryOpen = seed%2 == 0

@@ -252,7 +252,8 @@ func TestMissedInvitations(t *testing.T) {
 
 // Conversations that no query finds by their members are recovered as well.
 func TestRecoversOtherKinds(t *testing.T) {
-	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+	patient := func(attempt int) time.Duration { return time.Duration(1+20*min(attempt, 1)) * time.Second }
+	onStage(t, realtime.Options{Backoff: patient}, func(t *testing.T, s *stage) {
 		s.has("room", map[string]any{"conv_type": 2, "tr": true})
 		s.has("oldroom", map[string]any{"conv_type": 2, "tr": true})
 		s.has("joined", map[string]any{"conv_type": 3, "sys": true, "joined": true})

@@ -232,9 +232,10 @@ func TestStatsWhileEverythingMoves(t *testing.T) {
 			s.Cut("Jerry", "Tom")
 			moment()
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Second)
 		close(stop)
 		looking.Wait()
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Equal(t, uint64(100), tom.Stats().Sent)
 		require.Equal(t, uint64(100), jerry.Stats().Received)

@@ -245,7 +245,7 @@ func TestSurfaceQueryTextsAreLiteral(t *testing.T) {
 			require.NoError(t, err)
 		}
 		some := func() string { return texts[fmt.Sprintf("%02d", r.IntN(len(texts)))] }
-		for range 150 {
+		for range stories(150, 50) {
 			pattern := text(4)
 			if r.IntN(3) > 0 {
 				pattern = part(some())

@@ -252,7 +252,7 @@ func TestSurfacePositionOfAKilledProgram(t *testing.T) {
 // started anew: all that was accepted is stored once, and delivered to
 // everybody else once, in order.
 func TestSurfaceTalkOverABadNetwork(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range stories(6, 2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			onSurface(t, func(t *testing.T, s *surface) { s.talkOverABadNetwork(rand.New(rand.NewPCG(seed, 7))) })
 		})
