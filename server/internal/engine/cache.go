@@ -152,45 +152,49 @@ func (e *Engine) find(ctx context.Context, a *app, cid string) (*conv, error) {
 	for {
 		c := a.cache.find(hash, cid)
 		if c == nil {
-			fresh := &conv{app: a, cid: cid, hash: uint32(hash), ready: make(chan struct{})}
+			fresh := &conv{app: a, cid: cid, hash: uint32(hash)}
+			fresh.loading.Store(&loading{done: make(chan struct{})})
 			if c = a.cache.add(hash, fresh); c == fresh {
 				e.load(ctx, c)
 			}
 		}
-		select {
-		case <-c.ready:
-		default:
+		var err error
+		if l := c.loading.Load(); l != nil {
 			select {
-			case <-c.ready:
+			case <-l.done:
+				err = l.err
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
 		}
 		switch {
-		case c.err == nil:
+		case err == nil:
 			// Writing always would make every user of a busy conversation fetch
 			// the line that the others just wrote.
 			if !c.used.Load() {
 				c.used.Store(true)
 			}
 			return c, nil
-		case c.err == errAbsent:
+		case err == errAbsent:
 			return nil, refuse(wire.CodeConversationNotFound, "")
-		case ctx.Err() == nil && (errors.Is(c.err, context.Canceled) || errors.Is(c.err, context.DeadlineExceeded)):
+		case ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 			// Somebody else's patience ended, not ours.
 			continue
 		}
-		return nil, e.broken(wire.CodeConversationInternalError, "load conversation", c.err)
+		return nil, e.broken(wire.CodeConversationInternalError, "load conversation", err)
 	}
 }
 
 // load fills c, which is in the cache and not ready. If there is nothing to load
 // it is taken out again, so that a conversation created later is found.
 func (e *Engine) load(ctx context.Context, c *conv) {
-	defer close(c.ready)
-	if c.err = e.read(ctx, c); c.err != nil {
+	l := c.loading.Load()
+	defer close(l.done)
+	if l.err = e.read(ctx, c); l.err != nil {
 		c.app.cache.remove(c)
+		return
 	}
+	c.loading.Store(nil)
 }
 
 func (e *Engine) read(ctx context.Context, c *conv) error {
@@ -205,23 +209,21 @@ func (e *Engine) read(ctx context.Context, c *conv) error {
 	if err := e.readLists(ctx, c.app.ID, c.cid, &lists); err != nil {
 		return err
 	}
-	var in, all store.Head
+	var service *serviceHeads
 	if found[0].Kind == store.KindService {
 		heads, err := e.store.Heads(ctx, []store.LogID{c.log(store.ViewInbound), c.log(store.ViewAll)})
 		if err != nil {
 			return err
 		}
-		in, all = heads[0], heads[1]
+		service = &serviceHeads{inbound: heads[0], all: heads[1]}
 	}
 	// Nobody else locks a conversation that is not ready, except an eviction that
 	// looks whether it is loaded.
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	meta := *found[0]
-	c.is, c.head, c.last, c.inbound, c.all = meta.Kind, meta.Head, meta.Last, in, all
+	meta := found[0]
+	c.meta, c.is, c.head, c.last, c.service = meta, meta.Kind, meta.Head, meta.Last, service
 	c.setMembers(meta.Members)
-	meta.Head, meta.Members, meta.Last = store.Head{}, nil, nil
-	c.meta = &meta
 	c.lists = lists
 	c.loaded = true
 	return nil

@@ -97,7 +97,7 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 	}
 	st := e.begin(c.hash)
 	defer st.end()
-	m.TS = e.nextTS(c.all)
+	m.TS = e.nextTS(c.service.all)
 	latest := m.TS + MaxCastTime.Milliseconds()
 	if validTill <= 0 {
 		validTill = latest
@@ -106,7 +106,7 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 	if o.Transient {
 		e.resent.put(sendKey(c.app, by, cid, o.Token), Sent{Mid: m.Mid, TS: m.TS}, e.now())
 	} else {
-		m.Seq = c.all.Seq + 1
+		m.Seq = c.service.all.Seq + 1
 		b := Cast{Cid: cid, Mid: m.Mid, TS: m.TS, Seq: m.Seq, ValidTill: min(validTill, latest), From: m.From}
 		body, err := json.Marshal(&b)
 		if err != nil {
@@ -117,7 +117,7 @@ func (e *Engine) BroadcastToAll(ctx context.Context, by Cause, cid string, o *Ou
 		}}); err != nil {
 			return Sent{}, unavailable(err)
 		}
-		c.advance(&c.all, m)
+		c.advance(&c.service.all, m)
 		// Before the push: a login that does not find it here gets the push.
 		c.app.casts.change(func(list []Cast) []Cast {
 			at, _ := slices.BinarySearchFunc(list, b.pos(), func(x Cast, p store.Pos) int { return x.pos().Compare(p) })

@@ -21,19 +21,17 @@ type conv struct {
 	hash uint32
 	is   store.ConvKind // set when loaded
 
-	used  atomic.Bool   // since the cache last looked for somebody to evict
-	ready chan struct{} // closed when loaded or failed
-	err   error         // why loading failed; read after ready
+	used    atomic.Bool             // since the cache last looked for somebody to evict
+	loading atomic.Pointer[loading] // nil once loaded
 
 	mu     sync.Mutex
 	loaded bool
 	gone   bool // not current any more: look the conversation up again
 
-	meta    *store.Conv    // without the fields that reads fill
+	meta    *store.Conv    // the fields that reads fill are not used
 	head    store.Head     // of ViewMain
 	last    *store.Message // at head; nil if there is none, or it was deleted
-	inbound store.Head     // of ViewInbound; service conversations
-	all     store.Head     // of ViewAll; service conversations
+	service *serviceHeads  // of service conversations
 	members []store.Member // by client; empty for rooms and service conversations
 	ids     []string       // of members
 	lists   lists
@@ -46,6 +44,19 @@ type conv struct {
 	// They are newer than the store's, which gets them later.
 	marks map[string]*mark
 	dirty int // how many of the marks are not written yet
+}
+
+// loading is a conversation on its way from the store. Most conversations that
+// are kept are loaded, so it is not part of them.
+type loading struct {
+	done chan struct{} // closed when loaded or failed
+	err  error         // why it failed; read after done
+}
+
+// serviceHeads are the heads that only a service conversation has.
+type serviceHeads struct {
+	inbound store.Head // of ViewInbound
+	all     store.Head // of ViewAll
 }
 
 // mark is a client's mark and whether the store has it.
@@ -164,6 +175,7 @@ func (c *conv) changed(now int64) *store.Conv {
 	meta := *c.meta
 	meta.Version++
 	meta.Updated = max(now, meta.Updated)
+	meta.Members, meta.Last = nil, nil // those of the time of loading
 	return &meta
 }
 

@@ -31,7 +31,7 @@ type Config struct {
 
 	HookTimeout time.Duration // of a deciding hook; default 5 s
 	RoomRejoin  time.Duration // how long a lost client keeps its place in a chat room; default 30 min
-	CachedConvs int           // conversations in memory per app; default 65536
+	CachedConvs int           // conversations in memory per app; default 262144
 	QueryCost   int           // conversations that one query may look at; default 20000
 }
 
@@ -117,7 +117,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	orDefault(&e.roomRejoin, 30*time.Minute)
 	orDefault(&e.queryCost, 20_000)
 	cached := cfg.CachedConvs
-	orDefault(&cached, 1<<16)
+	orDefault(&cached, 1<<18)
 	first := int64(0)
 	for _, a := range cfg.Apps {
 		if err := a.Validate(); err != nil {

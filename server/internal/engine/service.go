@@ -63,7 +63,7 @@ func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outg
 	if err != nil {
 		return err
 	}
-	m.TS = e.nextTS(own, c.inbound)
+	m.TS = e.nextTS(own, c.service.inbound)
 	d := delivery{cid: c.cid, kind: c.kind(), m: m, transient: o.Transient}
 	ev := &fanout.Event{
 		App: c.app.ID, Kind: fanout.TargetClients, Conv: c.cid, Clients: []string{by.Client}, Except: by.Session,
@@ -74,13 +74,13 @@ func (e *Engine) appendToService(ctx context.Context, c *conv, by Cause, o *Outg
 	} else {
 		m.Seq = own.Seq + 1
 		inbound := *m
-		inbound.Seq = c.inbound.Seq + 1
+		inbound.Seq = c.service.inbound.Seq + 1
 		if err := e.append(ctx, c, view, m, o.Token,
 			&store.Append{Cid: c.cid, View: store.ViewInbound, Msg: &inbound},
 			c.addressed(by.Client)); err != nil {
 			return unavailable(err)
 		}
-		c.advance(&c.inbound, &inbound)
+		c.advance(&c.service.inbound, &inbound)
 		ev.Log, ev.Seq = c.log(view), m.Seq
 	}
 	e.sessions.Publish(ev)

@@ -43,9 +43,7 @@ func (t *tx) applyOp(o store.Op) {
 	case *store.Erase:
 		if c := t.conv(o.Cid); c != nil {
 			if l := c.log(o.View); l != nil {
-				if m := l.find(o.At); m != nil {
-					l.take(m)
-				}
+				l.erase(o.At)
 			}
 		}
 	case *store.RaiseMark:
@@ -125,6 +123,7 @@ func (t *tx) dropConv(cid string) {
 	}
 	t.index.drop(c.row)
 	delete(sh.convs, k)
+	t.last = nil
 }
 
 func (t *tx) append(o *store.Append) {
@@ -145,7 +144,7 @@ func (t *tx) append(o *store.Append) {
 func (t *tx) importMessage(o *store.Import) {
 	l := t.conv(o.Cid).openLog(o.View)
 	at := o.Msg.Pos()
-	if l.find(at) != nil {
+	if _, found := l.locate(&l.msgs, at); found {
 		return
 	}
 	m := *o.Msg
@@ -165,13 +164,11 @@ func (t *tx) importMessage(o *store.Import) {
 func (t *tx) patch(o *store.Patch) {
 	const replaced = store.FlagBinary | store.FlagMentionAll | store.FlagRecalled | store.FlagTyped
 	l := t.conv(o.Cid).log(o.View)
-	old := l.find(o.At)
-	m := *old
+	m := l.find(o.At)
 	m.Flags = m.Flags&^replaced | o.Flags&replaced
 	m.Body, m.Mentions, m.Type = o.Body, o.Mentions, o.Type
 	m.PatchTS, m.PatchCode, m.PatchReason = o.TS, o.Code, o.Reason
-	l.unindex(old)
-	l.insert(&m)
+	l.replace(m)
 }
 
 // raise combines two marks of a client.

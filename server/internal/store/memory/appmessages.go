@@ -10,15 +10,16 @@ import (
 	"github.com/leanrtm/realtime/server/internal/store"
 )
 
-// found is a message of a merge. Messages are not changed, so it may be kept
-// when the lock was given back.
+// found is a message of a merge. The text of messages does not change, so it may
+// be kept when the lock was given back.
 type found struct {
-	log store.LogID
-	*store.Message
+	log  store.LogID
+	pos  store.Pos
+	text string // what the log has of the message
 }
 
 func (f *found) compare(g *found) int {
-	if d := f.Pos().Compare(g.Pos()); d != 0 {
+	if d := f.pos.Compare(g.pos); d != 0 {
 		return d
 	}
 	return cmp.Or(strings.Compare(f.log.Cid, g.log.Cid), strings.Compare(f.log.View, g.log.View))
@@ -41,7 +42,8 @@ func (s *Store) AppMessages(ctx context.Context, app, from string, r store.Range
 	}
 	out := make([]store.LogMessage, len(m.best))
 	for i, f := range m.best {
-		out[i] = store.LogMessage{Log: f.log, Message: *f.Message}
+		out[i].Log = f.log
+		message(f.text, f.pos.TS, &out[i].Message)
 	}
 	if !r.Newer {
 		slices.Reverse(out)
@@ -63,7 +65,8 @@ type merge struct {
 // stream is a log that is read from the start of the range on.
 type stream struct {
 	found
-	at cursor[*store.Message]
+	of *msgLog
+	at cursor[ref]
 }
 
 // nearer tells whether a comes before b.
@@ -115,15 +118,15 @@ func (m *merge) add(sh *shard) {
 func (m *merge) open(id store.LogID, l *msgLog) {
 	msgs := &l.msgs
 	if m.r.Typed {
-		if msgs = l.byType[m.r.Type]; msgs == nil {
+		if msgs = l.ofType(m.r.Type); msgs == nil {
 			return
 		}
 	}
-	s := stream{found: found{log: id}}
+	s := stream{found: found{log: id}, of: l}
 	if m.r.Newer {
-		s.at = msgs.search(func(x *store.Message) bool { return m.low.Above(x.Pos()) })
+		s.at = msgs.search(func(x ref) bool { return m.low.Above(l.pos(x)) })
 	} else {
-		s.at = msgs.search(func(x *store.Message) bool { return !m.high.Below(x.Pos()) })
+		s.at = msgs.search(func(x ref) bool { return !m.high.Below(l.pos(x)) })
 		s.at.prev()
 	}
 	if m.settle(&s) {
@@ -145,14 +148,13 @@ func (m *merge) step(s *stream) bool {
 // there is none.
 func (m *merge) settle(s *stream) bool {
 	for s.at.valid() {
-		s.Message = s.at.item()
-		pos := s.Message.Pos()
+		s.pos, s.text = s.of.pos(s.at.item()), s.of.text.at(s.at.item().place)
 		switch {
-		case m.r.Newer && !m.high.Below(pos), !m.r.Newer && !m.low.Above(pos):
+		case m.r.Newer && !m.high.Below(s.pos), !m.r.Newer && !m.low.Above(s.pos):
 			return false
 		case len(m.best) == m.n && m.nearer(&m.best[m.n-1], &s.found):
 			return false // as are all that follow
-		case m.from == "" || s.From == m.from:
+		case m.from == "" || sender(s.text) == m.from:
 			return true
 		case m.r.Newer:
 			s.at.next()

@@ -106,6 +106,10 @@ type tx struct {
 	b     *store.Batch
 	index *index // nil unless locked
 
+	// The conversation that was looked up last: most batches name one only.
+	cid  string
+	last *conv
+
 	// What the operations before the current one leave behind, filled for batches of
 	// several operations only.
 	exists map[string]bool
@@ -126,7 +130,10 @@ type shadow struct {
 const erased = -1
 
 func (t *tx) conv(cid string) *conv {
-	return t.s.shard(t.b.App, cid).convs[key{t.b.App, cid}]
+	if t.last == nil || t.cid != cid {
+		t.cid, t.last = cid, t.s.shard(t.b.App, cid).convs[key{t.b.App, cid}]
+	}
+	return t.last
 }
 
 func (t *tx) check() error {

@@ -20,7 +20,15 @@
 // Reads that follow an index into conversations look at each conversation on its
 // own and leave out what has gone meanwhile.
 //
-// Messages and conversations are replaced, never changed, so that readers share them. Ordered data is
+// Conversations are replaced, never changed, so that readers share them. Ordered data is
 // in block lists: searching is O(log n), inserting moves at most one block,
 // appending never moves anything.
+//
+// # Messages
+//
+// There are more messages than anything else, so they are what the garbage collector
+// must not have to look at: a log keeps them as bytes in pieces of some 16 KiB,
+// and lists of numbers that say where in them. What was written stays as it is, so a
+// reader's message shares the bytes of its piece and needs no copy. An edited message
+// is written once more; a log whose text is more than half left-overs is written anew.
 package memory

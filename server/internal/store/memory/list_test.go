@@ -50,9 +50,9 @@ func TestListAgainstSlice(t *testing.T) {
 			probe := r.IntN(span)
 			from, _ := slices.BinarySearchFunc(want, pair{k: probe}, byKey)
 			require.Equal(t, len(want)-from, len(forward(&l, l.search(func(p pair) bool { return p.k >= probe }))))
-			for _, b := range l.blocks {
-				require.NotEmpty(t, b)
-				require.LessOrEqual(t, len(b), blockSize)
+			for i := range l.blocks() {
+				require.NotEmpty(t, l.block(i))
+				require.LessOrEqual(t, len(l.block(i)), blockSize)
 			}
 		}
 	}

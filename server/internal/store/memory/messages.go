@@ -20,23 +20,32 @@ func (s *Store) viewLog(id store.LogID, f func(l *msgLog)) {
 	})
 }
 
-// walk calls f with the messages of a range from its start on, until f returns false.
+// walk calls f with the messages of a range from its start on, until f returns
+// false. The message is another one each time, in the same place.
 func (l *msgLog) walk(r store.Range, f func(*store.Message) bool) {
 	msgs := &l.msgs
 	if r.Typed {
-		if msgs = l.byType[r.Type]; msgs == nil {
+		if msgs = l.ofType(r.Type); msgs == nil {
 			return
 		}
 	}
+	var m store.Message
+	read := func(at *cursor[ref]) *store.Message {
+		message(l.text.at(at.item().place), at.item().ts, &m)
+		return &m
+	}
 	low, high := r.Limits()
 	if r.Newer {
-		at := msgs.search(func(m *store.Message) bool { return low.Above(m.Pos()) })
-		for ; at.valid() && high.Below(at.item().Pos()) && f(at.item()); at.next() {
+		at := msgs.search(func(x ref) bool { return low.Above(l.pos(x)) })
+		for ; at.valid() && high.Below(l.pos(at.item())) && f(read(&at)); at.next() {
 		}
 		return
 	}
-	at := msgs.search(func(m *store.Message) bool { return !high.Below(m.Pos()) })
-	for at.prev(); at.valid() && low.Above(at.item().Pos()) && f(at.item()); at.prev() {
+	at := msgs.end()
+	if high.Set {
+		at = msgs.search(func(x ref) bool { return !high.Below(l.pos(x)) })
+	}
+	for at.prev(); at.valid() && low.Above(l.pos(at.item())) && f(read(&at)); at.prev() {
 	}
 }
 
@@ -48,6 +57,9 @@ func (s *Store) Messages(ctx context.Context, log store.LogID, r store.Range, n 
 	var out []store.Message
 	s.viewLog(log, func(l *msgLog) {
 		l.walk(r, func(m *store.Message) bool {
+			if out == nil {
+				out = make([]store.Message, 0, min(n, l.msgs.n))
+			}
 			out = append(out, *m)
 			return len(out) < n
 		})
@@ -153,30 +165,30 @@ func (f *feed) page(after int64, n int, newest bool) store.ChangePage {
 func patchPage(l *msgLog, after int64, n int, newest bool) (p store.ChangePage) {
 	if newest {
 		at := l.patches.end()
-		for at.prev(); at.valid() && at.item().PatchTS > after; at.prev() {
+		for at.prev(); at.valid() && at.item().patch > after; at.prev() {
 			if p.More = cutHere(p.Items, at.item(), n); p.More {
 				break
 			}
-			p.Items = append(p.Items, patchChange(at.item()))
+			p.Items = append(p.Items, l.patchChange(at.item()))
 		}
 		slices.Reverse(p.Items)
 		return p
 	}
-	at := l.patches.search(func(m *store.Message) bool { return m.PatchTS > after })
+	at := l.patches.search(func(x patched) bool { return x.patch > after })
 	for ; at.valid(); at.next() {
 		if p.More = cutHere(p.Items, at.item(), n); p.More {
 			break
 		}
-		p.Items = append(p.Items, patchChange(at.item()))
+		p.Items = append(p.Items, l.patchChange(at.item()))
 	}
 	return p
 }
 
-// cutHere tells whether a page of n is complete before m.
-func cutHere(items []store.Change, m *store.Message, n int) bool {
-	return len(items) >= n && (len(items) == 0 || items[len(items)-1].TS != m.PatchTS)
+// cutHere tells whether a page of n is complete before x.
+func cutHere(items []store.Change, x patched, n int) bool {
+	return len(items) >= n && (len(items) == 0 || items[len(items)-1].TS != x.patch)
 }
 
-func patchChange(m *store.Message) store.Change {
-	return store.Change{TS: m.PatchTS, Message: m}
+func (l *msgLog) patchChange(x patched) store.Change {
+	return store.Change{TS: x.patch, Message: l.read(x.ref)}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // sendLog is the memory of recent sends of one app in one shard. There is a row for
-// every message of the last ten minutes, so a row is small and has one pointer:
+// every message of the last ten minutes, so a row is small and has no pointer:
 // maps and lists of keys would be most of what the garbage collector looks at. A
 // key is kept as 128 bits of keyed hashes, which no two keys of a process share.
 type sendLog struct {
@@ -18,16 +18,22 @@ type sendLog struct {
 	first  uint64 // number of the first row of the first block
 	head   uint64 // number of the first row that may not have ended
 	next   uint64 // number of the next row
+
+	long map[uint64]string // message ids that are too long for their rows, by row
 }
 
 // sendHash stands for a key.
 type sendHash [2]uint64
 
 type sendRow struct {
-	hash sendHash
-	cid  uint64 // hash of the conversation
-	sent store.Sent
+	hash    sendHash
+	cid     uint64 // hash of the conversation
+	ts, end int64
+	midLen  uint8 // longMid: the id is elsewhere
+	mid     [23]byte
 }
+
+const longMid = 0xff
 
 // sendBlock is the number of rows that are allocated and freed together.
 const sendBlock = 256
@@ -54,7 +60,14 @@ func (l *sendLog) find(k store.SendKey) (store.Sent, bool) {
 	if !ok {
 		return store.Sent{}, false
 	}
-	return l.row(n).sent, true
+	r := l.row(n)
+	s := store.Sent{TS: r.ts, End: r.end}
+	if r.midLen == longMid {
+		s.Mid = l.long[n]
+	} else {
+		s.Mid = string(r.mid[:r.midLen])
+	}
+	return s, true
 }
 
 // add enters a row and forgets rows that have ended. The work is spread evenly: every
@@ -62,7 +75,7 @@ func (l *sendLog) find(k store.SendKey) (store.Sent, bool) {
 func (l *sendLog) add(k store.SendKey, s store.Sent, now int64) {
 	const dropPerAdd = 2
 	for range dropPerAdd {
-		if l.head == l.next || l.row(l.head).sent.End > now {
+		if l.head == l.next || l.row(l.head).end > now {
 			break
 		}
 		l.dropFirst()
@@ -76,7 +89,17 @@ func (l *sendLog) add(k store.SendKey, s store.Sent, now int64) {
 	}
 	last := &l.blocks[len(l.blocks)-1]
 	h := l.hash(k)
-	*last = append(*last, sendRow{hash: h, cid: maphash.String(l.seeds[0], k.Cid), sent: s})
+	r := sendRow{hash: h, cid: maphash.String(l.seeds[0], k.Cid), ts: s.TS, end: s.End}
+	if len(s.Mid) <= len(r.mid) {
+		r.midLen = uint8(copy(r.mid[:], s.Mid))
+	} else {
+		r.midLen = longMid
+		if l.long == nil {
+			l.long = make(map[uint64]string)
+		}
+		l.long[l.next] = s.Mid
+	}
+	*last = append(*last, r)
 	l.rows[h] = l.next
 	l.next++
 }
@@ -86,7 +109,9 @@ func (l *sendLog) dropFirst() {
 	if l.rows[old.hash] == l.head { // else it was sent again later, or its conversation dropped
 		delete(l.rows, old.hash)
 	}
-	*old = sendRow{}
+	if old.midLen == longMid {
+		delete(l.long, l.head)
+	}
 	l.head++
 	if l.head-l.first == sendBlock {
 		l.blocks[0] = nil

@@ -42,7 +42,6 @@ type conv struct {
 
 func newConv() *conv {
 	return &conv{
-		main:    newLog(),
 		members: newList(byClient),
 		marks:   newList(func(a, b store.Mark) int { return strings.Compare(a.Client, b.Client) }),
 	}
@@ -68,9 +67,9 @@ func (c *conv) openLog(view string) *msgLog {
 	if c.views == nil {
 		c.views = make(map[string]*msgLog)
 	}
-	l := newLog()
-	c.views[view] = &l
-	return &l
+	l := new(msgLog)
+	c.views[view] = l
+	return l
 }
 
 // head returns the head of a log, the zero one if it never had a message.
@@ -89,12 +88,12 @@ func (c *conv) read(load store.Load) *store.Conv {
 	out.Members, out.Last = nil, nil
 	if load&store.LoadMembers != 0 && (out.Kind == store.KindNormal || out.Kind == store.KindTemporary) {
 		out.Members = make([]store.Member, 0, c.members.n)
-		for _, b := range c.members.blocks {
-			out.Members = append(out.Members, b...)
+		for i := range c.members.blocks() {
+			out.Members = append(out.Members, c.members.block(i)...)
 		}
 	}
 	if load&store.LoadLast != 0 {
-		out.Last, _ = c.main.msgs.last()
+		out.Last = c.main.last()
 	}
 	return &out
 }
@@ -109,89 +108,6 @@ type client struct {
 
 func newClient() *client {
 	return &client{convs: newList(strings.Compare), blocks: newList(byEntryID)}
-}
-
-// msgLog is one log.
-type msgLog struct {
-	head    store.Head
-	used    bool      // had a message at some time
-	low     store.Pos // of the message with head.FirstSeq, erased or not
-	msgs    list[*store.Message]
-	patches list[*store.Message]            // those that were patched, by last patch time
-	byType  map[int32]*list[*store.Message] // those with a type
-}
-
-func newLog() msgLog {
-	return msgLog{msgs: newList(byPos), patches: newList(byPatch)}
-}
-
-func byPos(a, b *store.Message) int { return a.Pos().Compare(b.Pos()) }
-
-func byPatch(a, b *store.Message) int {
-	if c := cmp.Compare(a.PatchTS, b.PatchTS); c != 0 {
-		return c
-	}
-	return byPos(a, b)
-}
-
-func (l *msgLog) find(at store.Pos) *store.Message {
-	m, _ := l.msgs.find(&store.Message{TS: at.TS, Mid: at.Mid})
-	return m
-}
-
-// insert puts a message into every list of the log.
-func (l *msgLog) insert(m *store.Message) {
-	l.msgs.put(m)
-	if m.PatchTS > 0 {
-		l.patches.put(m)
-		l.head.PatchTS = max(l.head.PatchTS, m.PatchTS)
-	}
-	if m.Flags.Has(store.FlagTyped) {
-		t := l.byType[m.Type]
-		if t == nil {
-			if l.byType == nil {
-				l.byType = make(map[int32]*list[*store.Message])
-			}
-			fresh := newList(byPos)
-			t = &fresh
-			l.byType[m.Type] = t
-		}
-		t.put(m)
-	}
-}
-
-// take removes a message from every list of the log.
-func (l *msgLog) take(m *store.Message) {
-	l.msgs.remove(m)
-	l.unindex(m)
-}
-
-func (l *msgLog) unindex(m *store.Message) {
-	if m.PatchTS > 0 {
-		l.patches.remove(m)
-	}
-	if t := l.byType[m.Type]; t != nil && m.Flags.Has(store.FlagTyped) {
-		t.remove(m)
-		if t.n == 0 {
-			delete(l.byType, m.Type)
-		}
-	}
-}
-
-// enter adds a message whose number is set and moves the ends of the log.
-func (l *msgLog) enter(m *store.Message) {
-	at := m.Pos()
-	switch {
-	case !l.used:
-		l.used = true
-		l.head.FirstSeq, l.low = m.Seq, at
-		l.head.Seq, l.head.TS, l.head.Mid = m.Seq, m.TS, m.Mid
-	case m.Seq > l.head.Seq:
-		l.head.Seq, l.head.TS, l.head.Mid = m.Seq, m.TS, m.Mid
-	case m.Seq != store.SeqNone:
-		l.head.FirstSeq, l.low = m.Seq, at
-	}
-	l.insert(m)
 }
 
 // feed is a bounded list of changes, ascending by time and in order of arrival where times are equal.

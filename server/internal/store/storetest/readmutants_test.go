@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/leanrtm/realtime/server/internal/store"
 )
@@ -281,20 +282,30 @@ func readMutants() []mutation {
 			m.close = func() error { return nil }
 		}},
 		{"takes every flag from a patch", func(m *mutant) {
+			type message struct {
+				log store.LogID
+				at  store.Pos
+			}
+			var taken sync.Map // of store.Flags, by message
 			m.commit = func(ctx context.Context, bs []store.Batch) []error {
 				errs := m.Store.Commit(ctx, bs)
 				for i, b := range bs {
 					for _, o := range b.Ops {
-						p, ok := o.(*store.Patch)
-						if !ok || errs != nil && errs[i] != nil {
-							continue
-						}
-						if ms, err := m.Store.FindMessage(ctx, store.LogID{App: b.App, Cid: p.Cid, View: p.View}, p.At); err == nil && ms != nil {
-							ms.Flags |= p.Flags
+						if p, ok := o.(*store.Patch); ok && (errs == nil || errs[i] == nil) {
+							taken.Store(message{store.LogID{App: b.App, Cid: p.Cid, View: p.View}, p.At}, p.Flags)
 						}
 					}
 				}
 				return errs
+			}
+			m.messages = func(ctx context.Context, log store.LogID, r store.Range, n int) ([]store.Message, error) {
+				ms, err := m.Store.Messages(ctx, log, r, n)
+				for i := range ms {
+					if flags, ok := taken.Load(message{log, ms[i].Pos()}); ok {
+						ms[i].Flags |= flags.(store.Flags)
+					}
+				}
+				return ms, err
 			}
 		}},
 		{"numbers late imports", func(m *mutant) {
