@@ -56,12 +56,11 @@ func reserved(key string) bool {
 
 // document is a conversation as filters and sort orders see it.
 type document struct {
-	c     *store.Conv
-	now   int64
-	attrs *where.Object // parsed when first asked for
+	c   *store.Conv
+	now int64
 }
 
-var _ where.Doc = (*document)(nil)
+var _ where.PathDoc = (*document)(nil)
 
 // Field implements where.Doc.
 func (d *document) Field(key string) (any, bool) {
@@ -105,14 +104,15 @@ func (d *document) Field(key string) (any, bool) {
 	if reserved(key) {
 		return nil, false
 	}
-	if d.attrs == nil {
-		o, err := where.ParseObject(c.Attrs)
-		if err != nil {
-			o = where.Object{} // it was checked when it was written
-		}
-		d.attrs = &o
+	return where.Text(c.Attrs).Field(key) // valid: it was checked when it was written
+}
+
+// Path implements where.PathDoc. Nothing but an attribute is an object.
+func (d *document) Path(path []string) (any, bool) {
+	if reserved(path[0]) {
+		return nil, false
 	}
-	return d.attrs.Field(key)
+	return where.Text(d.c.Attrs).Path(path)
 }
 
 func muted(m *store.Member) bool { return m.Muted }

@@ -32,7 +32,7 @@ type Config struct {
 	HookTimeout time.Duration // of a deciding hook; default 5 s
 	RoomRejoin  time.Duration // how long a lost client keeps its place in a chat room; default 30 min
 	CachedConvs int           // conversations in memory per app; default 262144
-	QueryCost   int           // conversations that one query may look at; default 20000
+	QueryCost   int           // conversations that one query may look at, fewer the more a filter asks of each; default 100000
 }
 
 // Engine decides and records everything about conversations and messages. It is
@@ -115,7 +115,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	orDefault(&e.hookTimeout, 5*time.Second)
 	orDefault(&e.roomRejoin, 30*time.Minute)
-	orDefault(&e.queryCost, 20_000)
+	orDefault(&e.queryCost, 100_000)
 	cached := cfg.CachedConvs
 	orDefault(&cached, 1<<18)
 	first := int64(0)

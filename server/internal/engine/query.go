@@ -57,18 +57,11 @@ func (e *Engine) Query(ctx context.Context, by Cause, q ConvQuery) (json.RawMess
 	if n == 0 {
 		return json.RawMessage("[]"), nil
 	}
-	found, err := e.candidates(ctx, a, by, &q, filter, order)
-	if err != nil {
+	found := newCollector(order, q.Skip, n)
+	if err := e.collect(ctx, a, by, &q, filter, found); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(found, func(x, y candidate) int { return order.Compare(x.key, y.key) })
-	found = found[min(max(q.Skip, 0), len(found)):]
-	found = found[:min(n, len(found))]
-	cids := make([]string, len(found))
-	for i := range found {
-		cids[i] = found[i].cid
-	}
-	return e.results(ctx, a, by, &q, cids, false)
+	return e.results(ctx, a, by, &q, found.page(q.Skip), false)
 }
 
 func queryFailed(err error) error {
@@ -79,29 +72,30 @@ func queryFailed(err error) error {
 	return err
 }
 
-// candidate is a conversation that matches, and what it is sorted by.
-type candidate struct {
-	cid string
-	key where.SortKey
-}
-
-// candidates walks along the best access path and keeps what matches.
-func (e *Engine) candidates(ctx context.Context, a *app, by Cause, q *ConvQuery, filter *where.Filter, order where.Sort) ([]candidate, error) {
-	load := store.Load(0)
+// collect walks along the best access path and keeps what matches.
+func (e *Engine) collect(ctx context.Context, a *app, by Cause, q *ConvQuery, filter *where.Filter, found *collector) error {
+	load, weight := store.Load(0), filter.Weight()
 	for _, field := range []string{fieldMembers, fieldMuted} {
-		if filter.Uses(field) || order.Uses(field) {
+		if filter.Uses(field) || found.order.Uses(field) {
 			load = store.LoadMembers
 		}
 	}
-	var found []candidate
+	if load != 0 {
+		weight *= 2
+	}
 	cost, now := 0, e.now()
 	most := e.queryCost
 	if by.Admin { // who may see everything may look at everything
 		most = math.MaxInt
 	}
-	seen := make(map[string]struct{})
+	var seen map[string]struct{} // made where a conversation may come twice
+	newestFirst := false
+	d := new(document)
 	take := func(c *store.Conv) bool {
-		if cost++; cost > most {
+		if newestFirst && found.complete(c.Created) {
+			return false
+		}
+		if cost += weight; cost > most {
 			return false
 		}
 		if c.Kind == store.KindTemporary || len(q.Kinds) > 0 && !slices.Contains(q.Kinds, c.Kind) {
@@ -110,9 +104,12 @@ func (e *Engine) candidates(ctx context.Context, a *app, by Cause, q *ConvQuery,
 		if _, twice := seen[c.Cid]; twice {
 			return true
 		}
-		if d := (&document{c: c, now: now}); filter.Match(d) {
-			seen[c.Cid] = struct{}{}
-			found = append(found, candidate{c.Cid, order.Key(d)})
+		*d = document{c: c, now: now}
+		if filter.Match(d) {
+			if seen != nil {
+				seen[c.Cid] = struct{}{}
+			}
+			found.add(c, d)
 		}
 		return true
 	}
@@ -130,6 +127,7 @@ func (e *Engine) candidates(ctx context.Context, a *app, by Cause, q *ConvQuery,
 			Path: store.ByMember, Client: pick(plan.Members, by.Client), Kinds: []store.ConvKind{store.KindNormal}, Load: load,
 		}, take)
 	case len(plan.AnyMember) > 0:
+		seen = make(map[string]struct{})
 		for _, client := range plan.AnyMember {
 			if err = e.scan(ctx, a, store.Access{
 				Path: store.ByMember, Client: client, Kinds: []store.ConvKind{store.KindNormal}, Load: load,
@@ -140,17 +138,18 @@ func (e *Engine) candidates(ctx context.Context, a *app, by Cause, q *ConvQuery,
 	default:
 		kinds := kindsOf(&plan, q.Kinds)
 		if len(kinds) == 0 {
-			return nil, nil
+			return nil
 		}
+		newestFirst = true
 		err = e.scan(ctx, a, store.Access{Path: store.ByKind, Kinds: kinds, Load: load}, take)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if cost > most {
-		return nil, refuse(wire.CodeConversationQueryFailed, "too many conversations to look at, narrow the filter")
+		return refuse(wire.CodeConversationQueryFailed, "too many conversations to look at, narrow the filter")
 	}
-	return found, nil
+	return nil
 }
 
 func (e *Engine) scan(ctx context.Context, a *app, access store.Access, take func(*store.Conv) bool) error {

@@ -56,6 +56,14 @@ type Doc interface {
 	Field(key string) (v any, ok bool)
 }
 
+// PathDoc is a Doc that finds what lies within a field without decoding all of it.
+type PathDoc interface {
+	Doc
+	// Path returns the value to which a path of two or more names leads through
+	// objects. It is what following the names in the value of Field gives.
+	Path(path []string) (v any, ok bool)
+}
+
 // DocFunc is a function that serves as a Doc.
 type DocFunc func(key string) (any, bool)
 

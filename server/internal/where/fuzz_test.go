@@ -43,6 +43,8 @@ func FuzzParse(f *testing.F) {
 		}
 		if once, again := filter.Match(d), filter.Match(d); once != again {
 			t.Fatal("not deterministic")
+		} else if filter.Match(where.Text(doc)) != once {
+			t.Fatal("the text is not the object")
 		}
 		filter.Match(where.DocFunc(func(string) (any, bool) { return nil, false }))
 	})
@@ -61,7 +63,10 @@ func FuzzObject(f *testing.F) {
 		}
 		sameJSON(t, text, o.Text())
 		for k := range o.All() {
-			o.Field(k)
+			v, _ := o.Field(k)
+			if w, _ := where.Text(text).Field(k); !reflect.DeepEqual(v, w) {
+				t.Fatalf("%q is %v in the object and %v in the text", k, v, w)
+			}
 		}
 		got, touched, err := o.Apply(changes, where.DefaultLimits(), nil)
 		if err != nil {

@@ -32,6 +32,9 @@ func find(d Doc, key string, path []string) (any, bool) {
 	if ok || path == nil {
 		return v, ok
 	}
+	if p, isPath := d.(PathDoc); isPath {
+		return p.Path(path)
+	}
 	v, ok = d.Field(path[0])
 	for _, name := range path[1:] {
 		if !ok {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 )
 
 // Object is a JSON object whose values stay text until they are asked for. It is
@@ -37,11 +36,11 @@ func ParseObject(text []byte) (Object, error) {
 	var o Object
 	var seen map[string]int // built once the object is too large to search
 	for s := (scanner{text: text, at: 1}); ; {
-		if s.skip(", \t\r\n"); s.text[s.at] == '}' {
+		name := s.next()
+		if name == nil {
 			return o, nil
 		}
-		name := s.value()
-		s.skip(": \t\r\n")
+		s.toValue()
 		key, err := decodeString(name)
 		if err != nil {
 			return Object{}, err
@@ -77,52 +76,8 @@ func ParseObject(text []byte) (Object, error) {
 // smallObject is the number of fields up to which a search beats a map.
 const smallObject = 16
 
-// scanner walks over text that is known to be valid JSON.
-type scanner struct {
-	text []byte
-	at   int
-}
-
-func (s *scanner) skip(set string) {
-	for strings.IndexByte(set, s.text[s.at]) >= 0 {
-		s.at++
-	}
-}
-
-// value passes one value and returns its text.
-func (s *scanner) value() []byte {
-	from, open := s.at, 0
-	for {
-		switch s.text[s.at] {
-		case '"':
-			for s.at++; s.text[s.at] != '"'; s.at++ {
-				if s.text[s.at] == '\\' {
-					s.at++
-				}
-			}
-			s.at++
-		case '{', '[':
-			open++
-			s.at++
-		case '}', ']':
-			open--
-			s.at++
-		case ',', ':', ' ', '\t', '\r', '\n':
-			// Reached inside of brackets only: a value does not begin with these.
-			s.at++
-		default:
-			for strings.IndexByte("{}[],:\" \t\r\n", s.text[s.at]) < 0 {
-				s.at++
-			}
-		}
-		if open == 0 {
-			return s.text[from:s.at:s.at]
-		}
-	}
-}
-
 func decodeString(raw []byte) (string, error) {
-	if n := len(raw); plainString(raw[1 : n-1]) {
+	if n := len(raw); verbatim(raw[1 : n-1]) {
 		return string(raw[1 : n-1]), nil
 	}
 	var s string

@@ -10,8 +10,9 @@ import (
 
 // Filter is a parsed filter. The zero Filter matches everything.
 type Filter struct {
-	root group
-	keys []string // top-level fields in use, sorted
+	root   group
+	keys   []string // top-level fields in use, sorted
+	weight int
 }
 
 // operator of a clause.
@@ -94,7 +95,7 @@ func Parse(text []byte, lim Limits) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{root: root}
+	f := &Filter{root: root, weight: p.clauses/clausesOfUnit + p.regexes*unitsOfRegex}
 	for k := range p.keys {
 		f.keys = append(f.keys, k)
 	}
@@ -104,6 +105,16 @@ func Parse(text []byte, lim Limits) (*Filter, error) {
 
 // Empty tells whether the filter has no condition at all.
 func (f *Filter) Empty() bool { return len(f.root.clauses) == 0 && len(f.root.ors) == 0 }
+
+// What an evaluation costs beyond looking at the document.
+const (
+	clausesOfUnit = 8 // so many comparisons are as much as looking at a document
+	unitsOfRegex  = 2
+)
+
+// Weight is about how much it costs to match one document: 1 for looking at it and
+// comparing a few fields, and more for many comparisons or expressions.
+func (f *Filter) Weight() int { return 1 + f.weight }
 
 // Uses tells whether the filter looks at a top-level field.
 func (f *Filter) Uses(key string) bool {

@@ -318,6 +318,7 @@ func TestMatchAgainstReference(t *testing.T) {
 			f := parse(t, string(filterText))
 			got := f.Match(object(t, string(docText)))
 			require.Equal(t, reference{doc}.filter(filter), got, "seed %d: %s on %s", seed, filterText, docText)
+			require.Equal(t, got, f.Match(where.Text(docText)), "seed %d: %s on the text of %s", seed, filterText, docText)
 			if got {
 				matched++
 				requireAdmitted(t, f.Plan(), doc, fmt.Sprintf("seed %d: %s on %s", seed, filterText, docText))
@@ -325,6 +326,36 @@ func TestMatchAgainstReference(t *testing.T) {
 		}
 		require.Greater(t, matched, n/10, "the test must match often enough to say something")
 		require.Less(t, matched, n-n/10)
+	}
+}
+
+// TestTextIsTheObject: what is read out of the text is what the decoded object has,
+// however its keys and white space are written.
+func TestTextIsTheObject(t *testing.T) {
+	for _, text := range []string{
+		``, ` { } `, `{"a":1}`, ` {"a" : [1 , {"b":"}\\\""}] , "b.c":null,"b":{"c":2}} `, `{"a":1,"\u0061":{"b":2,"b":3}}`,
+		`{"a":{"__type":"Date","iso":"2016-02-27T10:00:00.000Z"}}`, `{"a":{"\u005f_type":"Date","iso":"2016-02-27T10:00:00.000Z"}}`,
+		`{"a":{"__type":"Date","iso":"never"}}`, `{"a":{"__type":"Date","iso":"2016-02-27T10:00:00.000Z","b":1}}`,
+		`{"a":"日本","é":true,"\u00e9":false,"b":"\u65e5"}`, "{\"a\":\"\xff\",\"\xff\":1,\"b\":-1.50e+3}", `{"a":{"b":{"c":[]}},"b":0}`, `{"a\\\\b":1,"a\\b":2}`,
+	} {
+		o := object(t, text)
+		keys := []string{"a", "b", "c", "b.c", "é", "\ufffd", "", "iso", `a\\b`, `a\b`}
+		for _, key := range keys {
+			want, wantOK := o.Field(key)
+			got, ok := where.Text(text).Field(key)
+			require.Equal(t, wantOK, ok, "%s of %s", key, text)
+			require.Equal(t, want, got, "%s of %s", key, text)
+		}
+		for _, path := range [][]string{{"a", "b"}, {"b", "c"}, {"a", "iso"}, {"a", "b", "c"}, {"é", "a"}, {"none", "a"}} {
+			v, in := o.Field(path[0])
+			for _, name := range path[1:] {
+				m, _ := v.(map[string]any)
+				v, in = m[name]
+			}
+			got, ok := where.Text(text).Path(path)
+			require.Equal(t, in, ok, "%v of %s", path, text)
+			require.Equal(t, v, got, "%v of %s", path, text)
+		}
 	}
 }
 

@@ -58,12 +58,23 @@ func (s Sort) Uses(key string) bool {
 type SortKey []any
 
 // Key takes out of a document what Compare needs.
-func (s Sort) Key(d Doc) SortKey {
-	vs := make(SortKey, len(s.keys))
-	for i, k := range s.keys {
-		vs[i], _ = find(d, k.key, k.path)
+func (s Sort) Key(d Doc) SortKey { return s.AppendKey(make(SortKey, 0, len(s.keys)), d) }
+
+// AppendKey is Key that appends the values to vs.
+func (s Sort) AppendKey(vs SortKey, d Doc) SortKey {
+	for _, k := range s.keys {
+		v, _ := find(d, k.key, k.path)
+		vs = append(vs, v)
 	}
 	return vs
+}
+
+// First returns the first key of the order, empty if there is none.
+func (s Sort) First() (key string, desc bool) {
+	if len(s.keys) == 0 {
+		return "", false
+	}
+	return s.keys[0].key, s.keys[0].desc
 }
 
 // Compare orders two documents by their keys: negative if a comes first, 0 if the order

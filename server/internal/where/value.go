@@ -8,12 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // decode turns one valid JSON text into a value.
 func decode(text []byte) (any, error) {
-	if n := len(text); n >= 2 && text[0] == '"' && plainString(text[1:n-1]) {
-		return string(text[1 : n-1]), nil
+	if v, ok := scalar(text); ok {
+		return v, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -27,7 +28,33 @@ func decode(text []byte) (any, error) {
 	return withDates(v), nil
 }
 
-// plainString tells whether the inside of a JSON string means itself.
+// scalar decodes what needs no decoder: numbers, words, and strings that mean
+// themselves. Text is valid JSON.
+func scalar(text []byte) (v any, ok bool) {
+	n := len(text)
+	if n == 0 {
+		return nil, false
+	}
+	switch c := text[0]; {
+	case c == '"':
+		if n >= 2 && verbatim(text[1:n-1]) {
+			return string(text[1 : n-1]), true
+		}
+	case c == '-' || '0' <= c && c <= '9':
+		if '0' <= text[n-1] && text[n-1] <= '9' { // no white space after it
+			return json.Number(text), true
+		}
+	case string(text) == "true":
+		return true, true
+	case string(text) == "false":
+		return false, true
+	case string(text) == "null":
+		return nil, true
+	}
+	return nil, false
+}
+
+// plainString tells whether a string is the inside of its JSON.
 func plainString(b []byte) bool {
 	for _, c := range b {
 		if c < 0x20 || c >= 0x80 || c == '\\' || c == '"' {
@@ -35,6 +62,18 @@ func plainString(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// verbatim tells whether the inside of a JSON string means itself.
+func verbatim(b []byte) bool {
+	ascii := true
+	for _, c := range b {
+		if c < 0x20 || c == '\\' || c == '"' {
+			return false
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	return ascii || utf8.Valid(b)
 }
 
 // withDates replaces date objects by Date, in place.

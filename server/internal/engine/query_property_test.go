@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanrtm/realtime/server/internal/store"
+	"github.com/leanrtm/realtime/server/internal/where"
+)
+
+// TestQueryAgainstNaive: whatever the filter, the order and the page, the answer is
+// that of looking at every conversation, decoding all of it and sorting all that
+// match.
+func TestQueryAgainstNaive(t *testing.T) {
+	e, _ := start(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	ctx := t.Context()
+	clients := members(6)
+	for i := range 150 {
+		n := NewConv{Kind: store.KindNormal, Attrs: json.RawMessage(fmt.Sprintf(
+			`{"name":"n%d","attr":{"k":%d,"s":"s%d"},"f":%v}`, i%7, r.IntN(5), r.IntN(4), r.IntN(2) == 0))}
+		switch r.IntN(4) {
+		case 0:
+			n.Kind = store.KindRoom
+		default:
+			n.Members = []string{clients[r.IntN(6)], clients[r.IntN(6)]}
+			n.Unique = r.IntN(5) == 0
+		}
+		made, err := e.Create(ctx, as(clients[r.IntN(3)]), n)
+		require.NoError(t, err)
+		if r.IntN(3) == 0 && n.Kind == store.KindNormal {
+			c, err := e.lock(ctx, e.apps["app"], made.Cid)
+			require.NoError(t, err)
+			from := c.ids[0]
+			c.mu.Unlock()
+			_, err = e.Send(ctx, as(from), made.Cid, &Outgoing{Body: "hi"})
+			require.NoError(t, err)
+		}
+	}
+	filters := []string{
+		``, `{}`, `{"name":"n3"}`, `{"name":{"$in":["n1","n2"]}}`, `{"attr.k":{"$gt":2}}`, `{"m":"client-0001"}`,
+		`{"m":{"$in":["client-0001","client-0002","client-0003"]}}`, `{"m":{"$all":["client-0000","client-0001"],"$size":2}}`, `{"tr":true}`,
+		`{"unique":true}`, `{"$or":[{"name":"n1"},{"attr.s":"s1"}]}`, `{"m":{"$size":1}}`, `{"name":{"$regex":"[12]$"},"tr":{"$ne":true}}`, `{"f":false,"attr":{"$exists":true}}`,
+		`{"lm":{"$exists":true}}`, `{"name":{"$ne":"n1"}}`,
+	}
+	sorts := []string{"", "-createdAt", "createdAt", "-createdAt,name", "name", "-attr.k,objectId", "lm", "-updatedAt,-lm", "attr", "-m"}
+	answers := 0
+	for range 1500 {
+		by := as(clients[r.IntN(3)])
+		by.Admin = r.IntN(4) == 0
+		q := ConvQuery{Where: []byte(filters[r.IntN(len(filters))]), Sort: sorts[r.IntN(len(sorts))], Skip: max(0, r.IntN(8)-4) * 5, Limit: []int{1, 5, 20, 500}[r.IntN(4)]}
+		text, err := e.Query(ctx, by, q)
+		require.NoError(t, err)
+		var found []struct{ ObjectID string }
+		require.NoError(t, json.Unmarshal(text, &found))
+		got := []string{}
+		for _, f := range found {
+			got = append(got, f.ObjectID)
+		}
+		answers += len(got)
+		require.Equal(t, naive(t, e, by, q), got, "%s by %s, %d after %d", q.Where, q.Sort, q.Limit, q.Skip)
+	}
+	require.Greater(t, answers, 5000)
+}
+
+// plain is a conversation all of whose attributes are decoded.
+type plain struct {
+	document
+	attrs where.Object
+}
+
+func (p plain) Field(key string) (any, bool) {
+	if reserved(key) {
+		return p.document.Field(key)
+	}
+	return p.attrs.Field(key)
+}
+
+func naive(t *testing.T, e *Engine, by Cause, q ConvQuery) []string {
+	filter, err := where.Parse(q.Where, e.where)
+	require.NoError(t, err)
+	if q.Sort == "" {
+		q.Sort = defaultSort
+	}
+	order, err := where.ParseSort(q.Sort, e.where)
+	require.NoError(t, err)
+	type found struct {
+		cid string
+		key where.SortKey
+	}
+	var all []found
+	// Ties are in the order of the access path: by id within memberships, else
+	// newest creation first.
+	access := store.Access{Path: store.ByKind, Load: store.LoadMembers}
+	plan := filter.Plan()
+	clients := plan.AnyMember
+	if filter.Empty() && !by.Admin {
+		clients = []string{by.Client}
+	} else if len(plan.Members) > 0 {
+		clients = []string{pick(plan.Members, by.Client)}
+	}
+	seen := map[string]bool{}
+	look := func(c *store.Conv) bool {
+		attrs, err := where.ParseObject(c.Attrs)
+		require.NoError(t, err)
+		// Through a function, so that paths are followed in decoded values.
+		d := where.DocFunc(plain{document{c: c, now: e.now()}, attrs}.Field)
+		if !seen[c.Cid] && filter.Match(d) {
+			seen[c.Cid] = true
+			all = append(all, found{c.Cid, order.Key(d)})
+		}
+		return true
+	}
+	if len(clients) == 0 {
+		require.NoError(t, e.store.Scan(t.Context(), by.App, access, look))
+	}
+	for _, client := range clients {
+		access.Path, access.Client = store.ByMember, client
+		access.Kinds = []store.ConvKind{store.KindNormal}
+		require.NoError(t, e.store.Scan(t.Context(), by.App, access, look))
+	}
+	slices.SortStableFunc(all, func(x, y found) int { return order.Compare(x.key, y.key) })
+	cids := []string{}
+	for i := q.Skip; i < min(len(all), q.Skip+q.Limit); i++ {
+		cids = append(cids, all[i].cid)
+	}
+	return cids
+}
