@@ -222,7 +222,7 @@ func (e *Engine) read(ctx context.Context, c *conv) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	meta := found[0]
-	c.meta, c.is, c.head, c.last, c.service = meta, meta.Kind, meta.Head, meta.Last, service
+	c.meta, c.is, c.ttlEnd, c.head, c.last, c.service = meta, meta.Kind, meta.TTLEnd, meta.Head, meta.Last, service
 	c.setMembers(meta.Members)
 	c.lists = lists
 	c.loaded = true

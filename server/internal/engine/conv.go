@@ -28,6 +28,7 @@ type conv struct {
 	loaded bool
 	gone   bool // not current any more: look the conversation up again
 
+	ttlEnd  int64          // that of meta, which a send does not look at otherwise
 	meta    *store.Conv    // the fields that reads fill are not used
 	head    store.Head     // of ViewMain
 	last    *store.Message // at head; nil if there is none, or it was deleted
@@ -84,7 +85,7 @@ func listed(k store.ConvKind) bool {
 }
 
 // ended tells whether a temporary conversation's time is over.
-func (c *conv) ended(now int64) bool { return c.meta.TTLEnd != 0 && now >= c.meta.TTLEnd }
+func (c *conv) ended(now int64) bool { return c.ttlEnd != 0 && now >= c.ttlEnd }
 
 // setMembers takes over a list that is sorted by client.
 func (c *conv) setMembers(members []store.Member) {

@@ -138,7 +138,10 @@ func (t *tx) append(o *store.Append) {
 		sh.sends[t.b.App] = sends
 	}
 	k := store.SendKey{App: t.b.App, Client: o.Msg.From, Cid: o.Cid, Token: o.Token}
-	sends.add(k, store.Sent{Mid: o.Msg.Mid, TS: o.Msg.TS, End: o.TokenEnd}, o.Msg.TS)
+	if k != t.send {
+		t.send, t.sendHash = k, sends.hash(k)
+	}
+	sends.add(t.sendHash, o.Cid, store.Sent{Mid: o.Msg.Mid, TS: o.Msg.TS, End: o.TokenEnd}, o.Msg.TS)
 }
 
 func (t *tx) importMessage(o *store.Import) {

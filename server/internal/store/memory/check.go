@@ -110,6 +110,10 @@ type tx struct {
 	cid  string
 	last *conv
 
+	// The send that was looked for last, which is the one that is then stored.
+	send     store.SendKey
+	sendHash sendHash
+
 	// What the operations before the current one leave behind, filled for batches of
 	// several operations only.
 	exists map[string]bool
@@ -177,7 +181,8 @@ func (t *tx) guard(g store.Guard) error {
 			break
 		}
 		k := store.SendKey{App: t.b.App, Client: g.Client, Cid: g.Cid, Token: g.Token}
-		if sent, ok := sends.find(k); ok && sent.End > g.Now {
+		t.send, t.sendHash = k, sends.hash(k)
+		if sent, ok := sends.find(t.sendHash); ok && sent.End > g.Now {
 			return &store.SentError{Mid: sent.Mid, TS: sent.TS}
 		}
 	case *store.RecordVersion:

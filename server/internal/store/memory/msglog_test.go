@@ -122,8 +122,8 @@ func TestSendLogKeepsIDs(t *testing.T) {
 	for n := range 60 {
 		k := store.SendKey{App: "app", Client: "tom", Cid: "c", Token: fmt.Sprint(n)}
 		want := store.Sent{Mid: strings.Repeat("m", n), TS: int64(n), End: int64(n + 10)}
-		l.add(k, want, int64(n))
-		got, ok := l.find(k)
+		l.add(l.hash(k), k.Cid, want, int64(n))
+		got, ok := l.find(l.hash(k))
 		require.True(t, ok)
 		require.Equal(t, want, got)
 	}

@@ -258,7 +258,7 @@ func (s *Store) Sent(ctx context.Context, k store.SendKey) (store.Sent, bool, er
 	if sends == nil {
 		return store.Sent{}, false, nil
 	}
-	row, ok := sends.find(k)
+	row, ok := sends.find(sends.hash(k))
 	return row, ok, nil
 }
 

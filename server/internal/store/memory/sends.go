@@ -55,8 +55,8 @@ func (l *sendLog) row(n uint64) *sendRow {
 }
 
 // find returns what became of a send, whether that has ended or not.
-func (l *sendLog) find(k store.SendKey) (store.Sent, bool) {
-	n, ok := l.rows[l.hash(k)]
+func (l *sendLog) find(h sendHash) (store.Sent, bool) {
+	n, ok := l.rows[h]
 	if !ok {
 		return store.Sent{}, false
 	}
@@ -72,7 +72,7 @@ func (l *sendLog) find(k store.SendKey) (store.Sent, bool) {
 
 // add enters a row and forgets rows that have ended. The work is spread evenly: every
 // call drops at most two.
-func (l *sendLog) add(k store.SendKey, s store.Sent, now int64) {
+func (l *sendLog) add(h sendHash, cid string, s store.Sent, now int64) {
 	const dropPerAdd = 2
 	for range dropPerAdd {
 		if l.head == l.next || l.row(l.head).end > now {
@@ -88,8 +88,7 @@ func (l *sendLog) add(k store.SendKey, s store.Sent, now int64) {
 		l.blocks = append(l.blocks, block)
 	}
 	last := &l.blocks[len(l.blocks)-1]
-	h := l.hash(k)
-	r := sendRow{hash: h, cid: maphash.String(l.seeds[0], k.Cid), ts: s.TS, end: s.End}
+	r := sendRow{hash: h, cid: maphash.String(l.seeds[0], cid), ts: s.TS, end: s.End}
 	if len(s.Mid) <= len(r.mid) {
 		r.midLen = uint8(copy(r.mid[:], s.Mid))
 	} else {
