@@ -60,7 +60,7 @@ type document struct {
 	now int64
 }
 
-var _ where.PathDoc = (*document)(nil)
+var _ where.TextDoc = (*document)(nil)
 
 // Field implements where.Doc.
 func (d *document) Field(key string) (any, bool) {
@@ -113,6 +113,17 @@ func (d *document) Path(path []string) (any, bool) {
 		return nil, false
 	}
 	return where.Text(d.c.Attrs).Path(path)
+}
+
+// Raw implements where.TextDoc.
+func (d *document) Raw(key string, path []string) (raw json.RawMessage, ok, kept bool) {
+	if reserved(key) {
+		return nil, false, false
+	}
+	if path != nil && reserved(path[0]) {
+		path = nil
+	}
+	return where.Text(d.c.Attrs).Raw(key, path)
 }
 
 func muted(m *store.Member) bool { return m.Muted }

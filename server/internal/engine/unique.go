@@ -61,7 +61,8 @@ func rekey(meta *store.Conv, members []store.Member) {
 func (e *Engine) holder(ctx context.Context, a *app, key string) (*store.Conv, error) {
 	var found *store.Conv
 	err := e.store.Scan(ctx, a.ID, store.Access{Path: store.ByKey, Key: key}, func(c *store.Conv) bool {
-		found = c
+		own := *c
+		found = &own
 		return false
 	})
 	return found, err

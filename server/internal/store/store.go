@@ -14,7 +14,8 @@ type Store interface {
 	// Scan yields the conversations of an access path, in its order, until yield returns
 	// false. yield is called without locks and may call the store. A conversation that
 	// is created or dropped meanwhile may or may not be yielded; one that exists all
-	// the time is yielded exactly once.
+	// the time is yielded exactly once. What yield gets is its own until it returns: the
+	// record may then serve for the next one.
 	Scan(ctx context.Context, app string, a Access, yield func(*Conv) bool) error
 
 	// Members returns up to n members of a conversation, by client.

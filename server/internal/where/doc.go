@@ -50,6 +50,8 @@
 // Filters, sort orders and Objects are immutable and safe for concurrent use.
 package where
 
+import "encoding/json"
+
 // Doc is what a filter looks at.
 type Doc interface {
 	// Field returns the value of a top-level field. The caller does not change it.
@@ -62,6 +64,14 @@ type PathDoc interface {
 	// Path returns the value to which a path of two or more names leads through
 	// objects. It is what following the names in the value of Field gives.
 	Path(path []string) (v any, ok bool)
+}
+
+// TextDoc is a Doc that keeps some fields as text.
+type TextDoc interface {
+	PathDoc
+	// Raw returns the text of the value of a field, or else, if there is a path, of
+	// the value at its end. kept is false if the field is not kept as text.
+	Raw(key string, path []string) (raw json.RawMessage, ok, kept bool)
 }
 
 // DocFunc is a function that serves as a Doc.

@@ -50,6 +50,13 @@ func find(d Doc, key string, path []string) (any, bool) {
 }
 
 func (c *clause) match(d Doc) bool {
+	if c.strings {
+		if t, isText := d.(TextDoc); isText {
+			if is, known := c.matchText(t); known {
+				return is
+			}
+		}
+	}
 	v, ok := find(d, c.key, c.path)
 	switch c.op {
 	case opExists:
@@ -79,6 +86,49 @@ func (c *clause) match(d Doc) bool {
 		})
 	}
 	return anyElement(v, c.ordered)
+}
+
+// matchText decides a clause about strings on the text of the value, without
+// decoding it. That is known for strings that mean themselves and for everything
+// that is neither a string nor has elements.
+func (c *clause) matchText(d TextDoc) (is, known bool) {
+	raw, ok, kept := d.Raw(c.key, c.path)
+	if !kept {
+		return false, false
+	}
+	if ok {
+		switch raw[0] {
+		case '{', '[':
+			return false, false
+		case '"':
+			inside := raw[1 : len(raw)-1]
+			if !verbatim(inside) {
+				return false, false
+			}
+			ok = c.among(inside)
+		default:
+			ok = false
+		}
+	}
+	return ok == (c.op == opEq || c.op == opIn), true
+}
+
+// among tells whether a string is one of those that the clause asks for.
+func (c *clause) among(s []byte) bool {
+	switch {
+	case c.set != nil:
+		_, ok := c.set[string(s)]
+		return ok
+	case c.list != nil:
+		for _, x := range c.list {
+			if x.(string) == string(s) {
+				return true
+			}
+		}
+		return false
+	}
+	arg, ok := c.arg.(string)
+	return ok && arg == string(s)
 }
 
 func (c *clause) ordered(v any) bool {

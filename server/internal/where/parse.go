@@ -59,6 +59,8 @@ type clause struct {
 	size int
 	want bool
 	re   matcher
+
+	strings bool // it asks whether the value is one of some strings
 }
 
 // group is a conjunction: all clauses and, of each alternative set, one group.
@@ -253,6 +255,7 @@ func (p *parser) field(g *group, key string, v any) error {
 			return err
 		}
 		c.op, c.arg = opEq, v
+		c.strings = rankOf(v) == rankString
 		g.clauses = append(g.clauses, c)
 		return nil
 	}
@@ -298,6 +301,7 @@ func (p *parser) operand(c *clause, name string, v, options any) error {
 	switch c.op {
 	case opNe:
 		c.arg = v
+		c.strings = rankOf(v) == rankString
 	case opLt, opLte, opGt, opGte:
 		switch rankOf(v) {
 		case rankNumber, rankString, rankDate:
@@ -314,6 +318,7 @@ func (p *parser) operand(c *clause, name string, v, options any) error {
 			return &Error{Key: name, Reason: fmt.Sprintf("more than %d elements", p.lim.List)}
 		}
 		c.list, c.set = list, stringSet(list)
+		c.strings = c.op != opAll && !slices.ContainsFunc(list, func(v any) bool { return rankOf(v) != rankString })
 	case opSize:
 		n, ok := smallInt(v)
 		if !ok || n < 0 {

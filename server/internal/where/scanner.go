@@ -102,18 +102,33 @@ func (t Text) Field(key string) (any, bool) {
 
 // Path decodes the value at the end of a path through objects.
 func (t Text) Path(path []string) (any, bool) {
-	raw := json.RawMessage(t)
+	raw, ok := t.follow(path)
+	if !ok {
+		return nil, false
+	}
+	v, err := decode(raw)
+	return v, err == nil
+}
+
+// Raw returns the text of the value of a field, or at the end of the path.
+func (t Text) Raw(key string, path []string) (raw json.RawMessage, ok, kept bool) {
+	if raw, ok = lookUp(t, key); !ok && path != nil {
+		raw, ok = t.follow(path)
+	}
+	return raw, ok, true
+}
+
+func (t Text) follow(path []string) (raw json.RawMessage, ok bool) {
+	raw = json.RawMessage(t)
 	for i, name := range path {
 		if i > 0 && (raw[0] != '{' || isDate(raw)) {
 			return nil, false
 		}
-		var ok bool
 		if raw, ok = lookUp(raw, name); !ok {
 			return nil, false
 		}
 	}
-	v, err := decode(raw)
-	return v, err == nil
+	return raw, true
 }
 
 // lookUp returns the text of a field's value. Of a key that occurs more than

@@ -15,16 +15,6 @@ func (s *Store) view(app, cid string, f func(c *conv)) {
 	f(sh.convs[key{app, cid}])
 }
 
-// load reads one conversation.
-func (s *Store) load(app, cid string, load store.Load) (out *store.Conv) {
-	s.view(app, cid, func(c *conv) {
-		if c != nil {
-			out = c.read(load)
-		}
-	})
-	return out
-}
-
 // Convs returns conversations by id.
 func (s *Store) Convs(ctx context.Context, app string, cids []string, load store.Load) ([]*store.Conv, error) {
 	if err := s.begin(ctx); err != nil {
@@ -32,7 +22,12 @@ func (s *Store) Convs(ctx context.Context, app string, cids []string, load store
 	}
 	out := make([]*store.Conv, len(cids))
 	for i, cid := range cids {
-		out[i] = s.load(app, cid, load)
+		s.view(app, cid, func(c *conv) {
+			if c != nil {
+				out[i] = new(store.Conv)
+				c.read(load, out[i])
+			}
+		})
 	}
 	return out, nil
 }

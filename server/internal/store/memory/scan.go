@@ -16,20 +16,18 @@ func (s *Store) Scan(ctx context.Context, app string, a store.Access, yield func
 		return err
 	}
 	var chunk func() []string
-	holds := func(*store.Conv) bool { return true }
+	holds := func(*conv) bool { return true }
 	switch a.Path {
 	case store.ByMember:
 		chunk = s.memberChunks(app, a.Client)
 		// The id was read before the conversation: membership may have ended since.
-		return s.yieldAll(ctx, chunk, func(cid string) *store.Conv {
-			if !s.isMember(app, cid, a.Client) {
-				return nil
-			}
-			return s.wanted(app, cid, &a, holds)
-		}, yield)
+		holds = func(c *conv) bool {
+			_, ok := c.members.find(store.Member{Client: a.Client})
+			return ok
+		}
 	case store.ByKey:
 		chunk = s.keyChunk(app, a.Key)
-		holds = func(c *store.Conv) bool { return c.UniqueKey == a.Key }
+		holds = func(c *conv) bool { return c.row.UniqueKey == a.Key }
 	case store.ByKind:
 		chunk = s.kindChunks(app, &a)
 	case store.ByTTL:
@@ -37,12 +35,7 @@ func (s *Store) Scan(ctx context.Context, app string, a store.Access, yield func
 	default:
 		return nil
 	}
-	return s.yieldAll(ctx, chunk, func(cid string) *store.Conv {
-		return s.wanted(app, cid, &a, holds)
-	}, yield)
-}
-
-func (s *Store) yieldAll(ctx context.Context, chunk func() []string, get func(cid string) *store.Conv, yield func(*store.Conv) bool) error {
+	var out store.Conv
 	for {
 		cids := chunk()
 		if len(cids) == 0 {
@@ -52,29 +45,17 @@ func (s *Store) yieldAll(ctx context.Context, chunk func() []string, get func(ci
 			if err := s.begin(ctx); err != nil {
 				return err
 			}
-			if c := get(cid); c != nil && !yield(c) {
+			found := false
+			s.view(app, cid, func(c *conv) {
+				if found = c != nil && a.Wants(c.row.Kind) && holds(c); found {
+					c.read(a.Load, &out)
+				}
+			})
+			if found && !yield(&out) {
 				return nil
 			}
 		}
 	}
-}
-
-// wanted reads a candidate, nil if it is not one any more.
-func (s *Store) wanted(app, cid string, a *store.Access, holds func(*store.Conv) bool) *store.Conv {
-	c := s.load(app, cid, a.Load)
-	if c == nil || !a.Wants(c.Kind) || !holds(c) {
-		return nil
-	}
-	return c
-}
-
-func (s *Store) isMember(app, cid, client string) (ok bool) {
-	s.view(app, cid, func(c *conv) {
-		if c != nil {
-			_, ok = c.members.find(store.Member{Client: client})
-		}
-	})
-	return ok
 }
 
 func (s *Store) memberChunks(app, client string) func() []string {

@@ -81,8 +81,8 @@ func (c *conv) head(view string) store.Head {
 }
 
 // read makes what a reader gets.
-func (c *conv) read(load store.Load) *store.Conv {
-	out := *c.row
+func (c *conv) read(load store.Load, out *store.Conv) {
+	*out = *c.row
 	out.Count = int64(c.members.n)
 	out.Head = c.main.head
 	out.Members, out.Last = nil, nil
@@ -95,7 +95,6 @@ func (c *conv) read(load store.Load) *store.Conv {
 	if load&store.LoadLast != 0 {
 		out.Last = c.main.last()
 	}
-	return &out
 }
 
 // client is what is stored about a client, other than its records.

@@ -285,7 +285,8 @@ func scanCases() []testCase {
 				// A scan may use the store while it goes.
 				require.Equal(t, c, e.one(c.Cid))
 				e.do(&store.RaiseMark{Cid: c.Cid, Mark: store.Mark{Client: "tom", ReadTS: 5}})
-				got = append(got, c)
+				own := *c
+				got = append(got, &own)
 				return len(got) < 2
 			}))
 			require.Len(t, got, 2)

@@ -268,7 +268,8 @@ func (g *generator) compare(where string) {
 		} {
 			same(g, fmt.Sprintf("%s scan %+v", at, a), func(s store.Store) (out []*store.Conv, err error) {
 				err = s.Scan(ctx, app, a, func(c *store.Conv) bool {
-					out = append(out, c)
+					own := *c
+					out = append(out, &own)
 					return true
 				})
 				return out, err

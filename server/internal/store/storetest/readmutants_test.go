@@ -237,7 +237,8 @@ func readMutants() []mutation {
 			m.scan = func(ctx context.Context, app string, a store.Access, yield func(*store.Conv) bool) error {
 				var all []*store.Conv
 				err := m.Store.Scan(ctx, app, a, func(c *store.Conv) bool {
-					all = append(all, c)
+					own := *c
+					all = append(all, &own)
 					return true
 				})
 				slices.Reverse(all)
