@@ -110,7 +110,7 @@ func (f *Filter) Empty() bool { return len(f.root.clauses) == 0 && len(f.root.or
 
 // What an evaluation costs beyond looking at the document.
 const (
-	clausesOfUnit = 8 // so many comparisons are as much as looking at a document
+	clausesOfUnit = 3 // so many comparisons are as much as looking at a document
 	unitsOfRegex  = 2
 )
 
