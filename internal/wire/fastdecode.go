@@ -92,7 +92,7 @@ func fastUnmarshal(frame []byte) *pb.GenericCommand {
 			h.clientTs = int64(v.number)
 		case tagNotificationType:
 			h.notificationType = int32(v.number)
-		case tagDirectMessage, tagAckMessage:
+		case tagDirectMessage, tagAckMessage, tagLogsMessage:
 			if tag != 0 {
 				return nil
 			}
@@ -108,6 +108,8 @@ func fastUnmarshal(frame []byte) *pb.GenericCommand {
 		return decodeDirect(frame, &h, body)
 	case tagAckMessage:
 		return decodeAck(frame, &h, body)
+	case tagLogsMessage:
+		return decodeLogs(frame, &h, body)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ const (
 	tagNotificationType = 11<<3 | varint
 	tagDirectMessage    = 104<<3 | length
 	tagAckMessage       = 105<<3 | length
+	tagLogsMessage      = 109<<3 | length
 )
 
 // Tags of DirectCommand.
@@ -54,4 +55,25 @@ const (
 	tagAckToTs    = 8<<3 | varint
 	tagAckAppCode = 11<<3 | varint
 	tagAckAppMsg  = 12<<3 | length
+)
+
+// Tags of LogsCommand, as far as an answer has them.
+const (
+	tagLogsCid  = 1<<3 | length
+	tagLogsLogs = 105<<3 | length
+)
+
+// Tags of LogItem.
+const (
+	tagLogFrom           = 1<<3 | length
+	tagLogData           = 2<<3 | length
+	tagLogTimestamp      = 3<<3 | varint
+	tagLogMsgID          = 4<<3 | length
+	tagLogAckAt          = 5<<3 | varint
+	tagLogReadAt         = 6<<3 | varint
+	tagLogPatchTimestamp = 7<<3 | varint
+	tagLogMentionAll     = 8<<3 | varint
+	tagLogMentionPids    = 9<<3 | length
+	tagLogBin            = 10<<3 | varint
+	tagLogConvType       = 11<<3 | varint
 )

@@ -114,8 +114,9 @@ func (c *call) logs() {
 		return
 	}
 	reply := &pb.LogsCommand{Cid: proto.String(m.GetCid()), Logs: make([]*pb.LogItem, len(items))}
+	blocks := make([]logBlock, len(items))
 	for i := range items {
-		reply.Logs[i] = logItem(&items[i])
+		reply.Logs[i] = blocks[i].fill(&items[i])
 	}
 	c.r.Reply(&pb.GenericCommand{Cmd: pb.CommandType_logs.Enum(), LogsMessage: reply})
 }
@@ -147,12 +148,19 @@ func rangeOf(m *pb.LogsCommand) store.Range {
 	return r
 }
 
-func logItem(it *engine.Item) *pb.LogItem {
-	m := &it.Message
-	out := &pb.LogItem{
-		From: &m.From, Timestamp: &m.TS, MsgId: &m.Mid, MentionPids: m.Mentions, ConvType: proto.Int32(int32(it.Kind)),
-		MentionAll: proto.Bool(m.Flags.Has(store.FlagMentionAll)),
-	}
+// logBlock is a message of a page, and what it points to that the stored message
+// does not have.
+type logBlock struct {
+	item       pb.LogItem
+	kind       int32
+	mentionAll bool
+}
+
+func (b *logBlock) fill(it *engine.Item) *pb.LogItem {
+	m, out := &it.Message, &b.item
+	b.kind, b.mentionAll = int32(it.Kind), m.Flags.Has(store.FlagMentionAll)
+	out.From, out.Timestamp, out.MsgId, out.MentionPids = &m.From, &m.TS, &m.Mid, m.Mentions
+	out.ConvType, out.MentionAll = &b.kind, &b.mentionAll
 	if m.Flags.Has(store.FlagBinary) {
 		out.Data, out.Bin = proto.String(base64.StdEncoding.EncodeToString([]byte(m.Body))), proto.Bool(true)
 	} else {

@@ -144,6 +144,7 @@ func (e *Engine) readLogs(ctx context.Context, logs []store.LogID, kind store.Co
 		if err != nil {
 			return nil, e.broken(wire.CodeConversationLogFailed, "read history", err)
 		}
+		items = slices.Grow(items, len(page))
 		for i := range page {
 			items = append(items, Item{Log: log, Kind: kind, Message: page[i]})
 		}
