@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -47,14 +48,14 @@ func (c *IMClient) pushedChange(ctx context.Context, ch change) {
 	switch op {
 	case pb.OpType_joined:
 		conv.update(func(s *convState) { s.joined([]string{c.ID()}, at) })
-		hole := c.sync.joined(conv.id, max(ch.at, millis(at)))
+		hole := c.sync.joined(conv.id, cmp.Or(millis(at), ch.at))
 		c.emitThen(&InvitedEvent{Conversation: conv, InvitedBy: by, Recovered: missed}, through)
 		if hole && !ch.fetched && !c.sync.cutOff() { // else recovery does it
 			c.fillHole(ctx, conv)
 		}
 	case pb.OpType_left:
 		conv.update(func(s *convState) { s.left([]string{c.ID()}, at) })
-		c.sync.left(conv.id, max(ch.at, millis(at), 1), missed)
+		c.sync.left(conv.id, cmp.Or(millis(at), ch.at, 1), missed)
 		c.sync.setUnread(conv, 0, false)
 		c.emitThen(&KickedEvent{Conversation: conv, KickedBy: by, Recovered: missed}, through)
 	case pb.OpType_members_joined:

@@ -113,6 +113,30 @@ func TestRemovalRightAfterTheLogin(t *testing.T) {
 	})
 }
 
+// What was said in the very millisecond in which a client became a member is news
+// to it if it was said after that, and not if it was said before.
+func TestMessagesInTheMillisecondOfJoining(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Spike")
+		heard := watch(jerry)
+		s.away("Jerry", func() {
+			for _, text := range []string{"one", "two", "three"} { // their times run ahead of the clock
+				_, err := conv.Send(t.Context(), realtime.NewTextMessage(text))
+				require.NoError(t, err)
+			}
+			require.NoError(t, conv.Add(t.Context(), "Jerry"))
+			_, err := conv.Send(t.Context(), realtime.NewTextMessage("four"))
+			require.NoError(t, err)
+		})
+		require.Equal(t, []string{"unread 1", "message Tom: four (missed)"}, heard.heard("unread", "message"))
+		require.Equal(t, 1, s.as(jerry, conv).UnreadMessagesCount())
+		n, err := s.Admin().IMClient("Jerry").UnreadCount(t.Context(), conv.ID())
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
 // A program that goes on where it stopped does not take for unread what was read
 // on another device meanwhile.
 func TestResumedClientLearnsWhatWasReadElsewhere(t *testing.T) {

@@ -192,7 +192,7 @@ func (e *Engine) add(ctx context.Context, a *app, by Cause, cid string, clients 
 		return out, nil, nil
 	}
 	members := withMembers(c.members, put, nil)
-	meta := c.changed(e.now())
+	meta := c.changed(joined + 1) // after what was said before, so that clients can tell
 	meta.MemberVersion++
 	rekey(meta, members)
 	b := store.Batch{Guards: []store.Guard{c.version()}, Ops: []store.Op{&store.PutConv{Conv: meta}}}
@@ -271,7 +271,7 @@ func (e *Engine) remove(ctx context.Context, a *app, by Cause, cid string, clien
 // dropping is the conversation without some members, and how to store it.
 func (c *conv) dropping(now int64, clients []string) (*store.Conv, []store.Member, []store.Op) {
 	members := withMembers(c.members, nil, clients)
-	meta := c.changed(now)
+	meta := c.changed(max(now, c.head.TS)) // what was said before belongs to the membership
 	meta.MemberVersion++
 	rekey(meta, members)
 	ops := []store.Op{&store.PutConv{Conv: meta}}
