@@ -137,6 +137,8 @@ type receiptBook struct {
 
 	sending int                  // messages whose receipt is wanted and whose id is not known yet
 	early   map[string]time.Time // receipts that came meanwhile, for whatever message
+
+	unread map[string]point // newest message of each conversation that is not known to be read
 }
 
 // maxReceipts is how many receipts are waited for. Of older messages only
@@ -154,6 +156,7 @@ func (s *clientSync) waitReceipt(m sentMessage) (at time.Time, came bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.receipts
+	b.wantRead(m.message.ConversationID, m.message.point())
 	if at, came = b.early[m.message.ID]; came {
 		delete(b.early, m.message.ID)
 		return at, true

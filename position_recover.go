@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
@@ -120,7 +121,7 @@ func (s *clientSync) resumePoint(cid string) (from point, member bool) {
 func (s *clientSync) unlisted() []string {
 	s.mu.Lock()
 	var ids []string
-	if s.room != "" {
+	if s.room != "" && !mutant.On(mutant.SkipsRoom) {
 		ids = append(ids, s.room)
 	}
 	for id, m := range s.marks {

@@ -190,12 +190,20 @@ func (c *IMClient) pushedReceipt(ctx context.Context, r *pb.RcpCommand) {
 	at := fromMillis(r.GetT())
 	if r.GetRead() {
 		conv.readUpTo(at, r.GetFrom(), r.GetId())
+		c.sync.receiptRead(conv.id, 0, r.GetId())
 	} else {
 		conv.deliveredUpTo(at, r.GetFrom(), r.GetId())
 	}
-	if sent, waited := c.sync.takeReceipt(r.GetId(), at); waited {
-		c.delivered(conv, sent, at)
+	sent, waited := c.sync.takeReceipt(r.GetId(), at)
+	if !waited {
+		return
 	}
+	if r.GetRead() { // up to here, so that the others have been received as well
+		for _, older := range c.sync.receivedUpTo(conv.id, sent.message.Timestamp.UnixMilli()) {
+			c.delivered(conv, older, at)
+		}
+	}
+	c.delivered(conv, sent, at)
 }
 
 // senderDelay is how long a receipt waits for the goroutine of its sender, which

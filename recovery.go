@@ -80,6 +80,7 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 		return
 	}
 	c.sync.recoveredUpTo(at)
+	c.catchUpReceipts(ctx, c.sync.receiptsToCome())
 	c.emit(report)
 	c.sync.settleLater()
 }

@@ -236,10 +236,7 @@ func (s *sending) accepted(ack *pb.AckCommand) *Message {
 		c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token})
 	}
 	if s.opts.has(sendReceipt) {
-		sent := sentMessage{m, s.opts.token}
-		if at, came := c.sync.waitReceipt(sent); came {
-			c.delivered(s.conv, sent, at)
-		}
+		c.awaitReceipt(s.conv, sentMessage{m, s.opts.token})
 	}
 	return m
 }

@@ -174,10 +174,7 @@ func (s *sending) turnedOut(m *Message) {
 	if !s.opts.has(sendReceipt) || m.Status == StatusDelivered {
 		return
 	}
-	sent := sentMessage{m, s.opts.token}
-	if at, came := c.sync.waitReceipt(sent); came {
-		c.delivered(s.conv, sent, at)
-	}
+	c.awaitReceipt(s.conv, sentMessage{m, s.opts.token})
 }
 
 // deliverOwn makes news of a message of this client that was taken for another

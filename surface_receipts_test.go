@@ -3,6 +3,7 @@ package realtime_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -316,4 +317,52 @@ func through(t *testing.T, p realtime.Position) (stored realtime.Position) {
 	require.NoError(t, err)
 	require.NoError(t, stored.UnmarshalText(text))
 	return stored
+}
+
+// Receipts that were told while the sender was away, or seemed not to be, are told
+// when it is back.
+func TestSurfaceMissedReceipts(t *testing.T) {
+	for _, hole := range []bool{false, true} {
+		onSurface(t, func(t *testing.T, s *surface) {
+			tom, jerry := s.Client("Tom"), s.Client("Jerry")
+			conv, crowd := s.group(tom, "Jerry"), s.group(tom, "Jerry", "Spike")
+			theirs := s.as(jerry, conv)
+			heard := watch(tom)
+			var told []string
+			tom.OnMessageStatus(func(_ context.Context, e *realtime.MessageStatusEvent) {
+				if e.Message.Status == realtime.StatusDelivered {
+					told = append(told, e.Message.Text())
+				}
+			})
+			// Jerry hears of it after Tom has gone.
+			s.Inject(realtimetest.Fault{Pushes: true, Command: "direct", Client: "Jerry", Times: 3, Do: realtimetest.Delay(time.Minute)})
+			m := s.say(conv, "one", realtime.WithReceipt())
+			s.say(crowd, "two", realtime.WithReceipt())
+			s.say(conv, "three", realtime.WithReceipt())
+			back := func() {}
+			if hole {
+				s.Blackhole("Tom")
+			} else {
+				back = s.Refuse()
+				s.Cut("Tom")
+			}
+			time.Sleep(time.Minute + time.Second)
+			require.NoError(t, theirs.Read(t.Context()))
+			calm()
+			require.Empty(t, told)
+			back()
+			time.Sleep(10 * time.Minute) // the silence is noticed by then
+			calm()
+			require.Equal(t, []string{"one", "three"}, told)
+			require.False(t, conv.LastDeliveredAt().Before(m.Timestamp))
+			require.False(t, conv.LastReadAt().Before(m.Timestamp))
+			require.ElementsMatch(t, []string{"delivered to Jerry", "read by Jerry"}, slices.Compact(heard.heard("delivered", "read")))
+
+			// What has been told is not asked for again.
+			mark := len(s.Commands())
+			s.Cut("Tom")
+			time.Sleep(time.Minute)
+			require.NotContains(t, s.sent(mark), "conv/max_read")
+		})
+	}
 }

@@ -13,7 +13,6 @@ import (
 // goroutine of the test, as some faults ask for.
 func (w *world) breakThings() {
 	d := newDice(w.seed, 4)
-	w.roomsKept = true
 	end := time.Now().Add(chaosLasts)
 	for time.Now().Before(end) {
 		time.Sleep(d.between(100*time.Millisecond, 6*time.Second))
@@ -66,14 +65,14 @@ func (w *world) breakOne(d *dice) {
 		w.s.GoAway(dev.id)
 	case n < 15:
 		w.tell("the tokens of %s expire", dev.id)
-		w.roomsKept = false
+		w.forgetRoom(dev.id)
 		w.s.ExpireTokens(dev.id)
 	case n < 16:
 		if dev.tag == "" {
 			return
 		}
 		w.tell("another device displaces %s", dev)
-		w.roomsKept = false
+		w.forgetRoom(dev.id)
 		w.s.Displace(dev.id)
 	case n < 17:
 		w.mu.Lock()
@@ -83,7 +82,7 @@ func (w *world) breakOne(d *dice) {
 			return
 		}
 		w.tell("%s is kicked out", dev.id)
-		w.roomsKept = false
+		w.forgetRoom(dev.id)
 		ctx, cancel := context.WithTimeout(context.Background(), callTime)
 		defer cancel()
 		if err := w.god.IMClient(dev.id).Kick(ctx, "because"); err != nil {
@@ -91,10 +90,20 @@ func (w *world) breakOne(d *dice) {
 		}
 	case n < 18:
 		w.tell("the server restarts")
-		w.roomsKept = false
+		w.forgetRoom("")
 		w.s.Restart()
 	default:
 		w.injectOne(d, dev)
+	}
+}
+
+// forgetRoom notes that the server forgets, now or when it loses the connection,
+// that a client is in the room; "": all clients.
+func (w *world) forgetRoom(client string) {
+	for _, d := range w.devices {
+		if client == "" || client == d.id {
+			d.life().forget()
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ func (w *world) check() {
 			w.checkHeard(d, t)
 			w.checkSeen(d, t)
 			w.checkState(d, t)
+			w.checkReceipts(d, t)
 		}
 		w.checkReceived(t)
 	}
@@ -217,7 +218,11 @@ func (w *world) checkHeard(d *device, t *truth) {
 		lost = lost || l.lost[t.place.id] || l.lost[""]
 		l.mu.Unlock()
 	}
-	if t.place.kind == realtime.KindChatRoom || lost {
+	if lost {
+		return
+	}
+	if t.place.kind == realtime.KindChatRoom {
+		w.checkRoom(d, t)
 		return
 	}
 	opened := d.lives[0].opened.Add(blurred)
@@ -235,6 +240,34 @@ func (w *world) checkHeard(d *device, t *truth) {
 			// Who was away when it was removed, and is no member any more, cannot ask.
 			if s.open || i < newest || slices.Contains(t.members, d.id) {
 				w.complain("%s was never told %s of %v in %s, a member again: %v", d, m.Text(), m.Timestamp, t.place.name, !s.open)
+			}
+		}
+	}
+}
+
+// checkRoom: a life that has entered the room has been told everything since, up
+// to what it heard last, or to the end if it is there. That holds until the server
+// may have forgotten that it is in the room; and the next life does not know of it.
+func (w *world) checkRoom(d *device, t *truth) {
+	for n, l := range d.lives {
+		l.mu.Lock()
+		entered, forgotten := l.entered, l.forgotten
+		known, newest := make(map[string]bool), -1
+		for _, h := range l.heard {
+			if i, stored := t.index[h.id]; stored && (forgotten.IsZero() || h.when.Before(forgotten)) {
+				known[h.id], newest = true, max(newest, i)
+			}
+		}
+		l.mu.Unlock()
+		if entered.IsZero() {
+			continue
+		}
+		if n == len(d.lives)-1 && forgotten.IsZero() {
+			newest = len(t.log)
+		}
+		for i, m := range t.log {
+			if i < newest && m.Timestamp.After(entered.Add(blurred)) && !known[m.ID] && !w.isOwn(d, m) {
+				w.complain("%s: life %d, in the room since %v, was never told %s of %v", d, l.n, entered, m.Text(), m.Timestamp)
 			}
 		}
 	}
@@ -272,8 +305,12 @@ func (w *world) checkOwn(d *device, l *life, t *truth, h *heard) {
 
 // checkSeen: the newest form that a device knows of a message is the stored one.
 func (w *world) checkSeen(d *device, t *truth) {
-	if t.place.kind == realtime.KindChatRoom || t.place.churns {
+	if t.place.kind == realtime.KindChatRoom {
 		return // nobody is told of edits that were made while he was not there
+	}
+	spans := w.memberships(t.place, d.id)
+	member := func(at time.Time) bool { // since then
+		return slices.ContainsFunc(spans, func(s span) bool { return s.open && s.surely(at) })
 	}
 	lives := d.lives
 	l := lives[len(lives)-1]
@@ -281,6 +318,9 @@ func (w *world) checkSeen(d *device, t *truth) {
 	defer l.mu.Unlock()
 	for _, m := range t.log {
 		have, known := l.seen[m.ID]
+		if t.place.churns && !member(m.UpdatedAt) {
+			continue
+		}
 		if known && !l.unsure[m.ID] && have.text != shown(m) {
 			w.complain("%s: life %d knows %s in %s as %q of %v, stored is %q of %v", d, l.n, m.ID, t.place.name,
 				have.text, have.at, shown(m), m.UpdatedAt)
@@ -308,69 +348,6 @@ func (w *world) checkState(d *device, t *truth) {
 		w.complain("%s: members of %s are %v, not %v", d, t.place.name, want, have)
 	}
 	w.checkUnread(ctx, d, t.place, conv)
-	was := []time.Time{conv.LastDeliveredAt(), conv.LastReadAt()}
-	if err := conv.FetchReceiptTimestamps(ctx); err != nil {
-		w.complain("%s: receipts of %s: %v", d, t.place.name, err)
-	}
-	now := []time.Time{conv.LastDeliveredAt(), conv.LastReadAt()}
-	_, _ = was, now
-}
-
-// checkReceived: the server knows of every member that it has received what
-// others said last, and so may tell the senders.
-func (w *world) checkReceived(t *truth) {
-	if t.place.kind == realtime.KindChatRoom || t.place.churns {
-		return
-	}
-	for _, d := range w.devices {
-		if !slices.Contains(t.members, d.id) || w.lost(d.id, t.place) {
-			continue
-		}
-		var newest *realtime.Message
-		for _, m := range t.log {
-			if m.From != d.id {
-				newest = m
-			}
-		}
-		if newest == nil {
-			continue
-		}
-		reached := w.receipts(t.place, d)
-		if reached[d.id].DeliveredAt.Before(newest.Timestamp) {
-			w.complain("%s has received %s of %v in %s, and the server knows of %v", d.id, shown(newest),
-				newest.Timestamp, t.place.name, reached[d.id].DeliveredAt)
-		}
-	}
-}
-
-// lost tells whether recovery of a conversation has failed on a device of this
-// client, by its own word.
-func (w *world) lost(client string, p *place) bool {
-	return slices.ContainsFunc(w.devices, func(d *device) bool {
-		return d.id == client && slices.ContainsFunc(d.lives, func(l *life) bool { return l.lost[""] || l.lost[p.id] })
-	})
-}
-
-// receipts are how far members have received and read, as the server tells
-// somebody else than d.
-func (w *world) receipts(p *place, d *device) map[string]realtime.MemberReceipt {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	other := w.devices[slices.IndexFunc(w.devices, func(o *device) bool { return o.id != d.id && slices.Contains(p.members, o.id) })]
-	conv, err := other.client().GetConversation(ctx, p.id)
-	if err != nil {
-		w.complain("%s: get %s: %v", other, p.name, err)
-		return nil
-	}
-	all, err := conv.FetchMemberReceipts(ctx)
-	if err != nil {
-		w.complain("%s: receipts of %s: %v", other, p.name, err)
-	}
-	reached := make(map[string]realtime.MemberReceipt)
-	for _, r := range all {
-		reached[r.MemberID] = r
-	}
-	return reached
 }
 
 func (w *world) checkUnread(ctx context.Context, d *device, p *place, conv *realtime.Conversation) {

@@ -41,6 +41,11 @@ type life struct {
 	seen   map[string]version // newest form of each message that it was told of
 	unsure map[string]bool    // own messages with an edit that nobody answered
 	lost   map[string]bool    // conversations that recovery failed for, by its own word
+
+	delivered map[string]int // how often it was told of an own message that it has been received
+
+	entered   time.Time // the chat room; zero: it has not
+	forgotten time.Time // when the server may first have forgotten that; zero: never
 }
 
 // heard is one message that a handler got.
@@ -52,6 +57,7 @@ type heard struct {
 	at        time.Time
 	recovered bool
 	handled   bool // the handler has returned
+	when      time.Time
 }
 
 // version is a form of a message.
@@ -105,7 +111,7 @@ func (d *device) life() *life {
 // goes on until that has worked.
 func (d *device) begin(from *realtime.Position) {
 	opts := d.opts
-	l := &life{seen: make(map[string]version), unsure: make(map[string]bool), lost: make(map[string]bool)}
+	l := &life{seen: make(map[string]version), unsure: make(map[string]bool), lost: make(map[string]bool), delivered: make(map[string]int)}
 	if from != nil {
 		opts = append(opts[:len(opts):len(opts)], realtime.WithPosition(*from))
 	}
@@ -154,7 +160,7 @@ func (d *device) listen(l *life) {
 		l.mu.Lock()
 		n := len(l.heard)
 		if !m.Transient {
-			l.heard = append(l.heard, heard{m.ConversationID, m.ID, m.From, m.Text(), m.Timestamp, e.Recovered, false})
+			l.heard = append(l.heard, heard{m.ConversationID, m.ID, m.From, m.Text(), m.Timestamp, e.Recovered, false, time.Now()})
 			l.note(m)
 			defer func() {
 				l.mu.Lock()
@@ -172,6 +178,15 @@ func (d *device) listen(l *life) {
 	})
 	l.client.OnMessageUpdate(func(_ context.Context, e *realtime.MessageUpdateEvent) { d.edited(l, e.Message) })
 	l.client.OnMessageRecall(func(_ context.Context, e *realtime.MessageRecallEvent) { d.edited(l, e.Message) })
+	l.client.OnMessageStatus(func(_ context.Context, e *realtime.MessageStatusEvent) {
+		if e.Message.Status != realtime.StatusDelivered {
+			return
+		}
+		d.w.tell("%s: %s has been received", d, e.Message.Text())
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.delivered[e.Message.ID]++
+	})
 	l.client.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -202,6 +217,15 @@ func (l *life) settle() {
 	l.sure = make(map[string]bool)
 	for _, h := range l.heard {
 		l.sure[h.id] = h.handled
+	}
+}
+
+// forget notes that the server forgets that it is in the room.
+func (l *life) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.forgotten.IsZero() {
+		l.forgotten = time.Now()
 	}
 }
 

@@ -37,7 +37,11 @@
 //     recall is missing.
 //   - Members, unread counts and read marks that a device shows are those of the
 //     server.
-//   - The server knows of everybody that he has received what others said last.
+//   - The server knows of everybody that he has received what others said last,
+//     and who asked for receipts has been told of each message that it was
+//     received, and shows how far the other one has received and read.
+//   - Who is in the chat room is told what is said there, once and in order, as
+//     long as the server has not forgotten that he is there.
 //   - Nothing is left when everything is closed: no goroutine, no session, no
 //     frame in a queue.
 //

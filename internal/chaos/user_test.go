@@ -84,6 +84,7 @@ func (d *device) send(l *life, p *place, conv *realtime.Conversation) {
 	}
 	if d.dice.in(3) {
 		opts = append(opts, realtime.WithReceipt())
+		s.asks = true
 	}
 	if d.dice.in(4) {
 		opts = append(opts, realtime.WithMention(pick(d.dice, d.w.devices).id))
@@ -99,6 +100,7 @@ func (d *device) send(l *life, p *place, conv *realtime.Conversation) {
 		cancel()
 		d.w.tell("%s: sending %s: %v", d, text, err)
 		d.w.mu.Lock()
+		s.calls++
 		switch {
 		case err == nil:
 			s.stored = m
@@ -198,6 +200,11 @@ func (d *device) goIn(ctx context.Context, l *life) {
 	}
 	err = d.returns(ctx, "Join", func() error { return conv.Join(ctx) })
 	d.w.tell("%s: enters the room: %v", d, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil && l.entered.IsZero() {
+		l.entered = time.Now()
+	}
 }
 
 // ask asks the server for something.

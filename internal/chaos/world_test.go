@@ -35,8 +35,7 @@ type world struct {
 	devices []*device
 	service *admin.ServiceConversation
 
-	healing   chan struct{} // closed when the chaos is over
-	roomsKept bool          // the server never forgot who is in the room; of the scheduler
+	healing chan struct{} // closed when the chaos is over
 
 	mu       sync.Mutex
 	places   []*place // all of them, once the world is built
@@ -73,6 +72,8 @@ type sent struct {
 	life   *life // that first sent it
 	place  *place
 	never  bool // transient: part of no history
+	asks   bool // for a receipt
+	calls  int  // of Send
 
 	done    bool // the last call has returned
 	stored  *realtime.Message
@@ -215,6 +216,7 @@ func (w *world) build() {
 	add(conv, err, place{name: "temp", kind: realtime.KindTemporary, members: people})
 	conv, err = tom.CreateChatRoom(ctx, realtime.ChatRoomOptions{})
 	add(conv, err, place{name: "room", kind: realtime.KindChatRoom})
+	w.devices[0].life().entered = time.Now() // who makes a room is in it
 	w.service, err = w.god.CreateServiceConversation(ctx, admin.ServiceConversationOptions{})
 	if err != nil {
 		w.t.Fatalf("seed %d: build: %v", w.seed, err)

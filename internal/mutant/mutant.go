@@ -35,6 +35,8 @@ const (
 	SkipsConversation // one of the conversations with news is left out
 	SkipsMembers      // changes of members are not fetched
 	SkipsEdits        // edits that were missed are taken for known
+	SkipsReceipts     // receipts that were told meanwhile are not asked for
+	SkipsRoom         // the chat room is left out
 	ForgetsHoles      // what was missed before a removal stays missed
 	TellsOutsiders    // what was said while the client was no member is told
 
@@ -62,6 +64,7 @@ func (m Mutant) String() string {
 		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point",
 		ForgetsAcks: "forgets acknowledgements", SkipsPage: "skips a page",
 		SkipsConversation: "skips a conversation", SkipsMembers: "skips members", SkipsEdits: "skips edits",
+		SkipsReceipts: "skips receipts", SkipsRoom: "skips the room",
 		ForgetsHoles: "forgets holes", TellsOutsiders: "tells outsiders",
 		RunsAhead: "runs ahead", ForgetsUnlisted: "forgets unlisted conversations",
 	}
