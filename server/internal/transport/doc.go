@@ -49,11 +49,14 @@
 //
 // # The hold lane
 //
-// A client library settles the reply to a command later than it delivers a
-// push that arrives with it. So pushes that a command caused wait, on the
-// connection that the command came from, until the reply was written and 10 ms
-// have passed, but never longer than 200 ms. While one push waits, all later
-// pushes of that connection wait behind it; replies pass.
+// A client library settles a reply and a push that arrive together in any order:
+// with some, the conversation that a push tells of is not there yet, with others
+// a member whose removal was just acknowledged comes back by the push of his
+// having been added. So pushes that a command caused wait, on the connection that
+// the command came from, until 10 ms have passed since its reply was written, and
+// those to the commands that the session has given meanwhile; but never longer
+// than 200 ms. While one push waits, all later pushes of that connection wait
+// behind it; replies pass.
 //
 // # Failures
 //

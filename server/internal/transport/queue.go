@@ -72,6 +72,32 @@ func (call *Call) over(now time.Duration) bool {
 	return call.written && now >= call.at+holdGap
 }
 
+// letGo is when pushes of a call may go: when its reply, and those to the later
+// commands of the session, are settled. Zero: not before another reply is written.
+func (c *Conn) letGo(call *Call) time.Duration {
+	if !call.written {
+		return 0
+	}
+	at := call.at
+	for i := len(c.calls) - 1; i >= 0 && c.calls[i] != call; i-- {
+		later := c.calls[i]
+		if later.hold.Session != call.hold.Session {
+			continue
+		}
+		if !later.written {
+			return 0
+		}
+		at = max(at, later.at)
+	}
+	return at + holdGap
+}
+
+// waits tells whether pushes of a call have to wait.
+func (c *Conn) waits(call *Call, now time.Duration) bool {
+	at := c.letGo(call)
+	return at == 0 || now < at
+}
+
 // Reply queues a reply. With a call, pushes that wait for it are let go 10 ms
 // after it was written. It passes the lane.
 func (c *Conn) Reply(call *Call, frame []byte) {
@@ -125,7 +151,7 @@ func (c *Conn) PushMany(heads [][]byte, body []byte, class fanout.Class, hold Ho
 func (c *Conn) Barrier(call *Call) {
 	now := c.srv.alarms.now()
 	c.mu.Lock()
-	if c.state == open && !call.over(now) {
+	if c.state == open && c.waits(call, now) {
 		c.hold(held{call: call, until: now + holdLimit, none: true}, now)
 	}
 	c.mu.Unlock()
@@ -155,7 +181,7 @@ func (c *Conn) pushLocked(e entry, class fanout.Class, hold Hold) {
 		return
 	}
 	now := c.srv.alarms.now()
-	if len(c.lane) == 0 && call.over(now) {
+	if len(c.lane) == 0 && !c.waits(call, now) {
 		c.appendLocked(e)
 		return
 	}
@@ -274,8 +300,8 @@ func (c *Conn) advance(now time.Duration) {
 		h := &c.lane[n]
 		if h.call != nil {
 			ready := h.until
-			if h.call.written {
-				ready = min(ready, h.call.at+holdGap)
+			if at := c.letGo(h.call); at != 0 {
+				ready = min(ready, at)
 			}
 			if now < ready {
 				c.srv.alarms.set(&c.release, ready)

@@ -316,6 +316,32 @@ func TestHoldLane(t *testing.T) {
 			time.Sleep(17 * ms)
 			p.Reply(call, frame(3))
 		}, []int32{1, 3, 2}, []time.Duration{0, 20 * ms, 30 * ms}},
+		"another command after the reply": {func(p *peer) {
+			call := p.Expect(mine)
+			p.Push(nil, frame(2), stored, mine)
+			p.Reply(call, frame(1))
+			time.Sleep(9 * ms)
+			next := p.Expect(other)
+			time.Sleep(3 * ms)
+			p.Push(nil, frame(3), stored, mine)
+			p.Reply(next, frame(4))
+			p.Push(nil, frame(5), stored, other)
+		}, []int32{1, 4, 2, 3, 5}, []time.Duration{0, 12 * ms, 22 * ms, 22 * ms, 22 * ms}},
+		"a push that comes while another command is executed": {func(p *peer) {
+			p.Reply(p.Expect(mine), frame(1))
+			time.Sleep(9 * ms)
+			next := p.Expect(other)
+			time.Sleep(11 * ms)
+			p.Push(nil, frame(2), stored, mine)
+			p.Reply(next, frame(3))
+		}, []int32{1, 3, 2}, []time.Duration{0, 20 * ms, 30 * ms}},
+		"another command of another session": {func(p *peer) {
+			call := p.Expect(mine)
+			p.Push(nil, frame(2), stored, mine)
+			p.Reply(call, frame(1))
+			time.Sleep(9 * ms)
+			p.Reply(p.Expect(fanout.Hold{Session: 2, Serial: 1}), frame(3))
+		}, []int32{1, 3, 2}, []time.Duration{0, 9 * ms, 10 * ms}},
 		"barrier": {func(p *peer) {
 			call := p.Expect(mine)
 			p.Reply(call, frame(1))
@@ -349,6 +375,25 @@ func TestHoldLane(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHoldEndsAlthoughCommandsKeepComing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		c, p := e.connect()
+		start := time.Now()
+		call := p.Expect(fanout.Hold{Session: 1, Serial: 1})
+		p.Push(nil, frame(2), fanout.ClassStored, fanout.Hold{Session: 1, Serial: 1})
+		p.Reply(call, frame(1))
+		for i := range int32(70) {
+			time.Sleep(3 * ms)
+			p.Reply(p.Expect(fanout.Hold{Session: 1, Serial: i + 100}), frame(3))
+		}
+		for c.Read().GetI() != 2 {
+		}
+		require.Equal(t, 210*ms, time.Since(start)) // all is written before it is read
+		require.Equal(t, int32(3), c.Read().GetI()) // the push came after 200
+	})
 }
 
 func TestHoldWaitsUntilTheReplyIsWritten(t *testing.T) {
