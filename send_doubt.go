@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // Sends whose outcome is in doubt: the server may have the message, but no
@@ -108,7 +110,9 @@ func (s *clientSync) endDoubts() {
 func (s *clientSync) settle(m *sending, got *Message, err error) (found *Message, of *sending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sending, m)
+	if err == nil || !mutant.On(mutant.KeepsSends) {
+		delete(s.sending, m)
+	}
 	s.settleReceipt(m)
 	found = m.found
 	switch {

@@ -42,8 +42,10 @@
 //     received, and shows how far the other one has received and read.
 //   - Who is in the chat room is told what is said there, once and in order, as
 //     long as the server has not forgotten that he is there.
+//   - When all is told the gauges of both sides show that nothing waits any more:
+//     no send, no push, no event, no frame, no hook.
 //   - Nothing is left when everything is closed: no goroutine, no session, no
-//     frame in a queue.
+//     connection.
 //
 // # A failure
 //

@@ -160,6 +160,7 @@ func play(t *testing.T, seed uint64) (wrong, story []string) {
 		w.run()
 		w.heal()
 		w.check()
+		w.checkQuiet()
 		w.close()
 		wrong, story = w.wrong, w.story
 	})
@@ -268,6 +269,7 @@ func (w *world) close() {
 			w.complain("%s: close: %v", dev, err)
 		}
 	}
+	w.checkGone()
 	w.s.Close()
 }
 

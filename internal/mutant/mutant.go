@@ -20,6 +20,7 @@ const (
 	// Of the client: sending.
 
 	ChangesTokens // every attempt of a send has a token of its own
+	KeepsSends    // a send that is refused counts as in flight for ever
 
 	// Of the client: receiving.
 
@@ -59,7 +60,7 @@ func All() []Mutant {
 // String names the mutant.
 func (m Mutant) String() string {
 	names := [...]string{
-		None: "none", ForgetsTokens: "forgets tokens", ChangesTokens: "changes tokens",
+		None: "none", ForgetsTokens: "forgets tokens", ChangesTokens: "changes tokens", KeepsSends: "keeps sends",
 		KeepsDuplicates: "keeps duplicates", Reorders: "reorders",
 		LosesReadPoints: "loses read points", ForgetsReadPoint: "forgets a read point",
 		ForgetsAcks: "forgets acknowledgements", SkipsPage: "skips a page",
