@@ -198,7 +198,8 @@ func (c *IMClient) pushedReceipt(ctx context.Context, r *pb.RcpCommand) {
 	if !waited {
 		return
 	}
-	if r.GetRead() { // up to here, so that the others have been received as well
+	if r.GetRead() { // up to here; that it was received has not been told
+		conv.deliveredUpTo(at, r.GetFrom(), r.GetId())
 		for _, older := range c.sync.receivedUpTo(conv.id, sent.message.Timestamp.UnixMilli()) {
 			c.delivered(conv, older, at)
 		}
