@@ -39,6 +39,19 @@ func (s *clientSync) left(cid string, at int64, missed bool) {
 	}
 }
 
+// refused notes that a history which is to be recovered is refused: the client was
+// removed a moment ago, which it is told next. What it missed it gets when it
+// returns.
+func (s *clientSync) refused(cid string, from point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.mark(cid)
+	m.received, m.hole = later(m.received, from), true
+	if m.leftAt == 0 {
+		m.leftAt = s.opened
+	}
+}
+
 // joined notes that the client became a member at that time, and reports whether
 // it now can get what it missed before an earlier removal. What was said while it
 // was no member is not missed.

@@ -62,6 +62,7 @@ type clientSync struct {
 	tuples                   int         // unread counts told since then
 	settled                  bool        // what recovery counts is not counted twice any more
 	settling                 *time.Timer // until then
+	again                    *time.Timer // of the next recovery in this session
 	openedAt                 int64       // what is from before was said before the session was opened
 	opened                   int64       // server time when the session was last opened
 	ahead                    int64       // of the server's clock: what it shows more than ours, at least

@@ -159,14 +159,22 @@ func (c *IMClient) askReceipts(ctx context.Context, conv *Conversation) ([]reach
 	return []reached{{conv, optionalMillis(reply.MaxAckTimestamp), optionalMillis(reply.MaxReadTimestamp)}}, nil
 }
 
-// awaitReceipt waits for the receipt of a message that is known to be stored. One
-// that an earlier session stored may have been received before this one began.
+// awaitReceipt waits for the receipt of a message that is known to be stored. It
+// may have been told before: of a message that an earlier session has sent, or an
+// earlier call with the same token that got no answer.
 func (c *IMClient) awaitReceipt(conv *Conversation, sent sentMessage) {
 	at, came := c.sync.waitReceipt(sent)
 	switch {
 	case came:
 		c.delivered(conv, sent, at)
-	case c.sync.missed(sent.message.Timestamp.UnixMilli()+1) && c.counters.reopens.Load() > 0:
+	case c.sync.doubted(sent.token), c.sync.missed(sent.message.Timestamp.UnixMilli()+1) && c.counters.reopens.Load() > 0:
 		c.enqueue(job{call: func(ctx context.Context) { c.catchUpReceipts(ctx, []string{conv.id}) }})
 	}
+}
+
+// doubted reports whether a send with this token has ended in doubt.
+func (s *clientSync) doubted(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.doubts, func(d doubt) bool { return d.opts.token == token })
 }

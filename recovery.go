@@ -49,6 +49,9 @@ const (
 	recoveryRoom     = 1024 // recovered messages that may wait for the handlers
 	recoveryTimeouts = 3    // histories that may fail for want of an answer before the rest is given up
 	candidatePage    = 200  // conversations per request
+
+	recoverAgainDelay    = 2 * time.Second // when the server knows of no session; doubled each time
+	maxRecoverAgainDelay = time.Minute
 )
 
 // chatRoomMemory is for how long the server brings a client back into its chat
@@ -75,14 +78,44 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 		c.sync.skipMissed(at)
 		return
 	}
+	c.recoverMissed(ctx, at, recoverAgainDelay)
+}
+
+// recoverMissed recovers, and reports it, unless it is cut off.
+func (c *IMClient) recoverMissed(ctx context.Context, at int64, delay time.Duration) {
 	report := new(RecoveredEvent)
 	if !c.recoverAll(ctx, report) {
+		if !c.sessionLost(ctx) {
+			c.recoverAgain(at, delay)
+		}
 		return
 	}
 	c.sync.recoveredUpTo(at)
 	c.catchUpReceipts(ctx, c.sync.receiptsToCome())
 	c.emit(report)
 	c.sync.settleLater()
+}
+
+// recoverAgain recovers later: the server has answered that there is no session.
+// It is about to say why, which ends the client, or it is mistaken.
+func (c *IMClient) recoverAgain(at int64, delay time.Duration) {
+	c.log.Warn("the server knows of no session, so that what was missed cannot be fetched", "again_in", delay)
+	s := c.session.Load()
+	c.sync.recoverIn(delay, func(ctx context.Context) {
+		if now := c.session.Load(); now == s && now.live() {
+			c.sync.busy.Store(true)
+			defer c.sync.busy.Store(false)
+			c.recoverMissed(ctx, at, min(2*delay, maxRecoverAgainDelay))
+		}
+	})
+}
+
+// recoverIn has f called on the processing goroutine in a while, unless another
+// session is opened before or the client ends.
+func (s *clientSync) recoverIn(delay time.Duration, f func(ctx context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again = time.AfterFunc(delay, func() { s.client.enqueue(job{call: f}) })
 }
 
 // missed is a conversation whose history is to be fetched from a point on.
@@ -100,14 +133,14 @@ type fetched struct {
 }
 
 // recoverAll fetches and delivers what was missed, and reports whether it came
-// to an end: false means that the session is lost.
+// to an end: false means that the session is lost, or not known to the server.
 func (c *IMClient) recoverAll(ctx context.Context, report *RecoveredEvent) (ended bool) {
 	news, err := c.conversationsWithNews(ctx)
 	if err == nil || !c.sessionLost(ctx) {
 		err = errors.Join(err, c.syncNotifications(ctx))
 	}
 	if err != nil {
-		if c.sessionLost(ctx) {
+		if c.sessionLost(ctx) || errors.Is(err, ErrSessionRequired) {
 			return false
 		}
 		report.Failed = append(report.Failed, RecoveryFailure{Err: err})
@@ -249,7 +282,7 @@ func (c *IMClient) recoverHistories(ctx context.Context, work []missed, counted 
 				report.Conversations = append(report.Conversations, got.conv.id)
 			}
 		}
-		if lost || got.err != nil && c.sessionLost(ctx) {
+		if lost || got.err != nil && (c.sessionLost(ctx) || errors.Is(got.err, ErrSessionRequired)) {
 			return false
 		}
 		if got.err != nil || got.done {
@@ -259,6 +292,9 @@ func (c *IMClient) recoverHistories(ctx context.Context, work []missed, counted 
 			continue
 		}
 		report.Failed = append(report.Failed, RecoveryFailure{ConversationID: got.conv.id, Err: got.err})
+		if errors.Is(got.err, ErrConversationLogRejected) && got.conv.Kind() == KindNormal {
+			c.sync.refused(got.conv.id, got.from)
+		}
 		if errors.Is(got.err, ErrTimeout) {
 			timeouts++
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,39 +73,39 @@ func TestRecoveryAsksAgain(t *testing.T) {
 // Asking again has bounds: a time, the end of the session, and what waits
 // meanwhile.
 func TestRecoveryStopsAskingAgain(t *testing.T) {
-	missing := func(f func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent)) {
+	missing := func(f func(t *testing.T, s *stage, asked *atomic.Int32, report func() *realtime.RecoveredEvent)) {
 		onStage(t, realtime.Options{EventQueue: 64}, func(t *testing.T, s *stage) {
 			s.has("a", map[string]any{"m": []string{"Tom"}})
 			tom := s.rt.NewIMClient("Tom")
-			var report *realtime.RecoveredEvent
-			tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { report = e })
+			var report atomic.Pointer[realtime.RecoveredEvent]
+			tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { report.Store(e) })
 			require.NoError(t, tom.Open(t.Context()))
 			s.Socket().Drop()
 			time.Sleep(10 * time.Millisecond)
 			s.said("a", "Jerry", "m1", "one")
-			asked := 0
+			var asked atomic.Int32
 			s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
-				asked++
+				asked.Add(1)
 				return sock.Fail(cmd, 4200)
 			})
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
-			require.Positive(t, asked)
-			require.Nil(t, report)
-			f(t, s, &asked, func() *realtime.RecoveredEvent { synctest.Wait(); return report })
+			require.Positive(t, asked.Load())
+			require.Nil(t, report.Load())
+			f(t, s, &asked, func() *realtime.RecoveredEvent { synctest.Wait(); return report.Load() })
 			require.NoError(t, tom.Err())
 		})
 	}
-	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+	missing(func(t *testing.T, s *stage, asked *atomic.Int32, report func() *realtime.RecoveredEvent) {
 		time.Sleep(25 * time.Second)
 		require.Nil(t, report(), "not yet")
 		time.Sleep(30 * time.Second)
 		require.Len(t, report().Failed, 1)
 		require.Equal(t, "a", report().Failed[0].ConversationID)
 		require.ErrorIs(t, report().Failed[0].Err, realtime.ErrInternalError)
-		require.Less(t, *asked, 12)
+		require.Less(t, asked.Load(), int32(12))
 	})
-	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+	missing(func(t *testing.T, s *stage, asked *atomic.Int32, report func() *realtime.RecoveredEvent) {
 		s.On(pb.CommandType_logs, 0, s.answerLogs)
 		s.Socket().Drop() // before it is asked again
 		time.Sleep(3 * time.Second)
@@ -112,7 +113,7 @@ func TestRecoveryStopsAskingAgain(t *testing.T) {
 		require.Empty(t, report().Failed)
 		require.Equal(t, 1, report().Messages)
 	})
-	missing(func(t *testing.T, s *stage, asked *int, report func() *realtime.RecoveredEvent) {
+	missing(func(t *testing.T, s *stage, asked *atomic.Int32, report func() *realtime.RecoveredEvent) {
 		for i := range 20 {
 			s.push("Tom", "a", s.said("a", "Jerry", fmt.Sprint("live", i), "live"))
 		}
@@ -147,5 +148,32 @@ func TestRecoveryAsksForNotificationsAgain(t *testing.T) {
 		require.NotNil(t, report)
 		require.Empty(t, report.Failed)
 		require.Equal(t, 4, asked)
+	})
+}
+
+// A server that has lost the session but not the connection is asked again later;
+// meanwhile nothing counts as recovered.
+func TestRecoveryWithoutASession(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("a", map[string]any{"m": []string{"Tom"}})
+		tom := s.rt.NewIMClient("Tom")
+		l := listen(tom)
+		s.tellUnread()
+		require.NoError(t, tom.Open(t.Context()))
+		asked := 0
+		s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			if asked++; asked <= 2 {
+				return sock.Fail(cmd, 4105)
+			}
+			return s.answerLogs(sock, cmd)
+		})
+		s.Socket().Drop()
+		time.Sleep(10 * time.Millisecond)
+		s.said("a", "Jerry", "m1", "one")
+		time.Sleep(4 * time.Second)
+		require.Empty(t, l.take())
+		time.Sleep(4 * time.Second)
+		require.Equal(t, []string{"a: 1 unread, mentioned false", "a: Jerry: one (recovered)", "recovered 1 of [a], failed 0"}, l.take())
+		require.Equal(t, 3, asked)
 	})
 }

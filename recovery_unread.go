@@ -158,4 +158,8 @@ func (s *clientSync) stopSettling() {
 		s.settling.Stop()
 		s.settling = nil
 	}
+	if s.again != nil {
+		s.again.Stop()
+		s.again = nil
+	}
 }

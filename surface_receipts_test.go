@@ -366,3 +366,29 @@ func TestSurfaceMissedReceipts(t *testing.T) {
 		})
 	}
 }
+
+// A receipt that came for a send without an answer is told when the send is
+// repeated.
+func TestSurfaceReceiptOfARepeatedSend(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom := s.Client("Tom")
+		s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		var told []string
+		tom.OnMessageStatus(func(_ context.Context, e *realtime.MessageStatusEvent) {
+			if e.Message.Status == realtime.StatusDelivered {
+				told = append(told, e.Message.Text())
+			}
+		})
+		s.Inject(realtimetest.Fault{Command: "direct", Client: "Tom", Times: 1, Do: realtimetest.LoseAnswer()})
+		send := func() error {
+			_, err := conv.Send(t.Context(), realtime.NewTextMessage("one"), realtime.WithReceipt(), realtime.WithDedupToken("token"))
+			return err
+		}
+		require.ErrorIs(t, send(), realtime.ErrOutcomeUnknown)
+		calm()
+		require.NoError(t, send())
+		calm()
+		require.Equal(t, []string{"one"}, told)
+	})
+}

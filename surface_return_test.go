@@ -137,6 +137,45 @@ func TestMessagesInTheMillisecondOfJoining(t *testing.T) {
 	})
 }
 
+// Who is removed while recovery asks for the history gets what it missed when it is
+// back.
+func TestRemovalDuringRecovery(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		heard := watch(jerry)
+		s.Inject(realtimetest.Fault{Command: "logs", Client: "Jerry", Times: 1, Do: realtimetest.Delay(14 * time.Second)})
+		s.away("Jerry", func() { s.say(conv, "missed") })
+		require.NoError(t, conv.Remove(t.Context(), "Jerry"))
+		time.Sleep(10 * time.Second)
+		s.say(conv, "none of his business")
+		require.Empty(t, heard.heard("message"))
+		require.NoError(t, conv.Add(t.Context(), "Jerry"))
+		calm()
+		s.say(conv, "again")
+		require.Equal(t, []string{"message Tom: missed (missed)", "message Tom: again"}, heard.heard("message"))
+		require.Equal(t, 1, s.as(jerry, conv).UnreadMessagesCount())
+	})
+}
+
+// A client that is kicked out during recovery has not recovered: the one that goes
+// on from its position does.
+func TestKickedOutDuringRecovery(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		heard := watch(jerry)
+		s.Inject(realtimetest.Fault{Command: "logs", Client: "Jerry", Times: 1, Do: realtimetest.Delay(14 * time.Second)})
+		s.away("Jerry", func() { s.say(conv, "missed") })
+		require.NoError(t, s.Admin().IMClient("Jerry").Kick(t.Context(), "because"))
+		time.Sleep(10 * time.Second)
+		require.ErrorIs(t, jerry.Err(), realtime.ErrKickedByApp)
+		require.Empty(t, heard.heard("message", "recovered"))
+		_, heard = s.resume("Jerry", through(t, jerry.Position()))
+		require.Equal(t, []string{"message Tom: missed (missed)"}, heard.heard("message"))
+	})
+}
+
 // A program that goes on where it stopped does not take for unread what was read
 // on another device meanwhile.
 func TestResumedClientLearnsWhatWasReadElsewhere(t *testing.T) {

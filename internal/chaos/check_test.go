@@ -182,7 +182,6 @@ func (w *world) memberships(p *place, client string) []span {
 func (w *world) checkHeard(d *device, t *truth) {
 	spans := w.memberships(t.place, d.id)
 	covered := make([]bool, len(t.log))
-	lost := false
 	sure := make(map[string]bool) // by id: handled by lives before
 	for _, l := range d.lives {
 		l.mu.Lock()
@@ -206,7 +205,7 @@ func (w *world) checkHeard(d *device, t *truth) {
 				w.complain("%s: life %d heard %s in %s, which a life before had handled", d, l.n, h.text, t.place.name)
 			}
 			w.checkOwn(d, l, t, &h)
-			if t.place.kind != realtime.KindChatRoom && !l.lost[""] && !slices.ContainsFunc(spans, func(s span) bool { return s.maybe(h.at) }) {
+			if t.place.kind != realtime.KindChatRoom && !slices.ContainsFunc(spans, func(s span) bool { return s.maybe(h.at) }) {
 				w.complain("%s: life %d heard %s in %s, said at %v when it was no member", d, l.n, h.text, t.place.name, h.at)
 			}
 			begun = max(begun, i)
@@ -215,11 +214,7 @@ func (w *world) checkHeard(d *device, t *truth) {
 		for id, handled := range l.sure {
 			sure[id] = sure[id] || handled
 		}
-		lost = lost || l.lost[t.place.id] || l.lost[""]
 		l.mu.Unlock()
-	}
-	if lost {
-		return
 	}
 	if t.place.kind == realtime.KindChatRoom {
 		w.checkRoom(d, t)
@@ -339,9 +334,6 @@ func (w *world) checkState(d *device, t *truth) {
 	if err != nil {
 		w.complain("%s: get %s: %v", d, t.place.name, err)
 		return
-	}
-	if lives := d.lives; lives[len(lives)-1].lost[""] {
-		return // what could not be asked for is not known
 	}
 	want, have := slices.Sorted(slices.Values(t.members)), slices.Sorted(slices.Values(conv.Members()))
 	if !slices.Equal(want, have) {

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -40,9 +41,9 @@ type life struct {
 	sure   map[string]bool    // messages that no later life may hear; set at the end
 	seen   map[string]version // newest form of each message that it was told of
 	unsure map[string]bool    // own messages with an edit that nobody answered
-	lost   map[string]bool    // conversations that recovery failed for, by its own word
 
-	delivered map[string]int // how often it was told of an own message that it has been received
+	holds     []*realtime.Conversation // where it asked for receipts: what is known of others goes with the object
+	delivered map[string]int           // how often it was told of an own message that it has been received
 
 	entered   time.Time // the chat room; zero: it has not
 	forgotten time.Time // when the server may first have forgotten that; zero: never
@@ -111,7 +112,7 @@ func (d *device) life() *life {
 // goes on until that has worked.
 func (d *device) begin(from *realtime.Position) {
 	opts := d.opts
-	l := &life{seen: make(map[string]version), unsure: make(map[string]bool), lost: make(map[string]bool), delivered: make(map[string]int)}
+	l := &life{seen: make(map[string]version), unsure: make(map[string]bool), delivered: make(map[string]int)}
 	if from != nil {
 		opts = append(opts[:len(opts):len(opts)], realtime.WithPosition(*from))
 	}
@@ -191,8 +192,9 @@ func (d *device) listen(l *life) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, f := range e.Failed {
-			d.w.tell("%s: could not recover %q: %v", d, f.ConversationID, f.Err)
-			l.lost[f.ConversationID] = true
+			if !errors.Is(f.Err, realtime.ErrConversationLogRejected) { // it was removed meanwhile
+				d.w.complain("%s: could not recover %q: %v", d, f.ConversationID, f.Err)
+			}
 		}
 	})
 	l.client.OnDisconnect(func(_ context.Context, e *realtime.DisconnectEvent) { d.w.tell("%s: disconnected: %v", d, e.Err) })

@@ -16,7 +16,7 @@ func (w *world) checkReceived(t *truth) {
 		return
 	}
 	for _, d := range w.devices {
-		if !slices.Contains(t.members, d.id) || w.lost(d.id, t.place) {
+		if !slices.Contains(t.members, d.id) {
 			continue
 		}
 		var newest *realtime.Message
@@ -34,14 +34,6 @@ func (w *world) checkReceived(t *truth) {
 				newest.Timestamp, t.place.name, reached[d.id].DeliveredAt)
 		}
 	}
-}
-
-// lost tells whether recovery of a conversation has failed on a device of this
-// client, by its own word.
-func (w *world) lost(client string, p *place) bool {
-	return slices.ContainsFunc(w.devices, func(d *device) bool {
-		return d.id == client && slices.ContainsFunc(d.lives, func(l *life) bool { return l.lost[""] || l.lost[p.id] })
-	})
 }
 
 // receipts are how far members have received and read, as the server tells
@@ -76,7 +68,7 @@ func (w *world) checkReceipts(d *device, t *truth) {
 	if other == d.id {
 		other = t.members[1]
 	}
-	if !slices.Contains(t.members, d.id) || w.lost(other, t.place) {
+	if !slices.Contains(t.members, d.id) {
 		return
 	}
 	l := d.life()

@@ -85,6 +85,9 @@ func (d *device) send(l *life, p *place, conv *realtime.Conversation) {
 	if d.dice.in(3) {
 		opts = append(opts, realtime.WithReceipt())
 		s.asks = true
+		l.mu.Lock()
+		l.holds = append(l.holds, conv)
+		l.mu.Unlock()
 	}
 	if d.dice.in(4) {
 		opts = append(opts, realtime.WithMention(pick(d.dice, d.w.devices).id))
