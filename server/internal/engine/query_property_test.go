@@ -131,3 +131,24 @@ func naive(t *testing.T, e *Engine, by Cause, q ConvQuery) []string {
 	}
 	return cids
 }
+
+// TestQueryAllocatesLittle: what does not match costs a query no memory of its own.
+func TestQueryAllocatesLittle(t *testing.T) {
+	const n = 2000
+	e, _ := start(t)
+	for i := range n {
+		_, err := e.Create(t.Context(), as("tom"), NewConv{
+			Kind: store.KindNormal, Attrs: json.RawMessage(fmt.Sprintf(`{"name":"group %d","attr":{"level":%d}}`, i, i)),
+		})
+		require.NoError(t, err)
+	}
+	for _, filter := range []string{`{"name":"group 7"}`, `{"name":{"$in":["group 7","other"]},"tr":{"$ne":true}}`} {
+		got := testing.AllocsPerRun(5, func() {
+			text, err := e.Query(t.Context(), as("tom"), ConvQuery{Where: []byte(filter), Limit: 10})
+			if err != nil || len(text) < 10 {
+				t.Errorf("%s: %s, %v", filter, text, err)
+			}
+		})
+		require.Less(t, got, float64(n)/4, filter)
+	}
+}
