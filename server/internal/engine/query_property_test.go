@@ -50,7 +50,7 @@ func TestQueryAgainstNaive(t *testing.T) {
 	}
 	sorts := []string{"", "-createdAt", "createdAt", "-createdAt,name", "name", "-attr.k,objectId", "lm", "-updatedAt,-lm", "attr", "-m"}
 	answers := 0
-	for range 1500 {
+	for range 400 {
 		by := as(clients[r.IntN(3)])
 		by.Admin = r.IntN(4) == 0
 		q := ConvQuery{Where: []byte(filters[r.IntN(len(filters))]), Sort: sorts[r.IntN(len(sorts))], Skip: max(0, r.IntN(8)-4) * 5, Limit: []int{1, 5, 20, 500}[r.IntN(4)]}
@@ -65,7 +65,7 @@ func TestQueryAgainstNaive(t *testing.T) {
 		answers += len(got)
 		require.Equal(t, naive(t, e, by, q), got, "%s by %s, %d after %d", q.Where, q.Sort, q.Limit, q.Skip)
 	}
-	require.Greater(t, answers, 5000)
+	require.Greater(t, answers, 1000)
 }
 
 // plain is a conversation all of whose attributes are decoded.

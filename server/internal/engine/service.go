@@ -37,6 +37,9 @@ func (e *Engine) sendToService(ctx context.Context, a *app, by Cause, cid string
 		return Sent{}, err
 	}
 	defer c.mu.Unlock()
+	if c.kind() != store.KindService { // another one of the same id by now
+		return Sent{}, refuse(wire.CodeInvalidMessagingTarget, "no such conversation")
+	}
 	if err := e.appendToService(ctx, c, by, o, m); err != nil {
 		return sentOr(err)
 	}
