@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/leanrtm/realtime"
 )
@@ -21,6 +22,7 @@ func BenchmarkSend(b *testing.B) {
 			conv := benchConversation(b, benchServer(b))
 			b.ReportAllocs()
 			b.ResetTimer()
+			defer reportCPU(b, cpuTime())
 			sendMany(b, conv, b.N, n)
 		})
 		b.Run(fmt.Sprintf("inflight=%d/floor", n), func(b *testing.B) {
@@ -28,6 +30,7 @@ func BenchmarkSend(b *testing.B) {
 			floor := newEchoFloor(b, ack)
 			b.ReportAllocs()
 			b.ResetTimer()
+			defer reportCPU(b, cpuTime())
 			if n == 1 {
 				for range b.N {
 					floor.one(send)
@@ -36,6 +39,13 @@ func BenchmarkSend(b *testing.B) {
 			}
 			floor.pipelined(send, b.N, n)
 		})
+	}
+}
+
+// reportCPU tells what an operation has cost of the processors since begun.
+func reportCPU(b *testing.B, begun time.Duration) {
+	if used := cpuTime() - begun; used > 0 {
+		b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op")
 	}
 }
 
