@@ -116,7 +116,7 @@ func benchConn(b *testing.B, inFlight int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := c.Send(context.Background(), f, nil); err != nil {
+		if err := c.Send(context.Background(), f, nil, inFlight-1); err != nil {
 			b.Fatal(err)
 		}
 		if inFlight == 1 {

@@ -25,7 +25,8 @@ type Conn struct {
 	raw     net.Conn // under the stream; nil if the HTTP client does not show it
 	started time.Time
 
-	queue  chan *Frame
+	out    outbox
+	wake   chan struct{} // a token for the writer: there is something to write
 	frames sync.Pool     // of *Frame
 	finish chan struct{} // closed by Close: send the rest and say goodbye
 	dead   chan struct{} // closed by fail: stop at once
@@ -40,9 +41,6 @@ type Conn struct {
 	failed   bool  // dead is closed
 }
 
-// queueSize is how many frames can wait for the writer.
-const queueSize = 128
-
 // Dial opens a connection. ctx bounds the dialling only. The error is a
 // *DialError.
 func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
@@ -50,15 +48,17 @@ func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
 		o:       o.withDefaults(),
 		codec:   wire.Codec{Text: o.Text},
 		started: time.Now(),
-		queue:   make(chan *Frame, queueSize),
+		wake:    make(chan struct{}, 1),
 		finish:  make(chan struct{}),
 		dead:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
 	client := *c.o.HTTPClient
-	client.Transport = &upgrader{base: client.Transport, upgraded: func(s *stream) { c.stream = s }}
+	upgrade := &upgrader{base: client.Transport, upgraded: func(s *stream) { c.stream = s }}
+	client.Transport = upgrade
+	var under net.Conn
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { c.raw = lowest(info.Conn) },
+		GotConn: func(info httptrace.GotConnInfo) { under = info.Conn },
 	})
 	ws, resp, err := websocket.Dial(traced, url, &websocket.DialOptions{
 		HTTPClient:     &client,
@@ -76,6 +76,11 @@ func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
 	}
 	ws.SetReadLimit(c.o.ReadLimit)
 	c.ws = ws
+	c.raw = lowest(under)
+	if !upgrade.plain() {
+		under = nil
+	}
+	c.stream.prepare(under, c.rouse)
 	c.hear()
 	c.running.Store(2)
 	go c.read()  // ends when the socket is shut; Done tells
@@ -123,6 +128,7 @@ func (c *Conn) Close(budget time.Duration) {
 	}
 	if !c.finished {
 		c.finished = true
+		c.out.refuse()
 		close(c.finish)
 	}
 	c.mu.Unlock()
@@ -148,6 +154,7 @@ func (c *Conn) fail(cause error) {
 	if !first {
 		return
 	}
+	c.out.refuse()
 	close(c.dead)
 	// Not through the library and not through TLS: both would try to tell a
 	// server that may not listen.

@@ -104,12 +104,14 @@ func command(serial int32, cid string) *pb.GenericCommand {
 	}
 }
 
-// send puts a command into the queue.
+// send sends a command, in turns as one whose sender is alone, one of two, and
+// one of many.
 func send(t *testing.T, c *conn.Conn, cmd *pb.GenericCommand, serial int32, s conn.Starter) {
 	t.Helper()
 	f, err := c.Encode(cmd, serial)
 	require.NoError(t, err)
-	require.NoError(t, c.Send(t.Context(), f, s))
+	others := [...]int{0, 1, 100}[serial%3]
+	require.NoError(t, c.Send(t.Context(), f, s, others))
 }
 
 // receive reads a command at the server's end.
@@ -117,6 +119,11 @@ func receive(t *testing.T, ws *websocket.Conn) *pb.GenericCommand {
 	t.Helper()
 	_, frame, err := ws.Read(context.Background())
 	require.NoError(t, err)
+	return decode(t, frame)
+}
+
+func decode(t *testing.T, frame []byte) *pb.GenericCommand {
+	t.Helper()
 	cmd, err := wire.Unmarshal(frame)
 	require.NoError(t, err)
 	return cmd
@@ -237,11 +244,11 @@ func TestAFullQueueObeysTheCallersContext(t *testing.T) {
 		for {
 			f, err := c.Encode(big, 1)
 			require.NoError(t, err)
-			ok, err := c.TrySend(f, nil)
+			ok, err := c.TrySend(f, nil, 0)
 			require.NoError(t, err)
 			if !ok {
 				synctest.Wait() // lets the writer take what it can
-				if ok, _ = c.TrySend(f, nil); !ok {
+				if ok, _ = c.TrySend(f, nil, 0); !ok {
 					break
 				}
 			}
@@ -252,7 +259,7 @@ func TestAFullQueueObeysTheCallersContext(t *testing.T) {
 		start := time.Now()
 		f, err := c.Encode(big, 1)
 		require.NoError(t, err)
-		require.ErrorIs(t, c.Send(ctx, f, nil), context.DeadlineExceeded)
+		require.ErrorIs(t, c.Send(ctx, f, nil, 0), context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(start))
 
 		restore()

@@ -5,11 +5,50 @@
 //
 // The reader reads and decodes frames and hands them to OnCommand, which must
 // not block. The writer takes frames from a bounded queue, sends heartbeats and
-// watches for silence. Nobody else touches the socket, so a caller whose
-// context ends while its frame is under way disturbs nobody: a context given
-// to the WebSocket library would kill the connection. A write that does not
-// finish in time is ended by a timer, whose function counts as a goroutine of
-// the connection while it is armed.
+// watches for silence. Only the two of them ever wait for the network, so a
+// caller whose context ends while its frame is under way disturbs nobody: a
+// context given to the WebSocket library would kill the connection. A write that
+// does not finish in time is ended by a timer, whose function counts as a
+// goroutine of the connection while it is armed.
+//
+// # Writing
+//
+// The way of a frame from its sender to another goroutine costs more than a
+// small write. So a sender that is alone (nobody else waits for a reply, nothing
+// waits to be written) passes its frame to the library itself, if the connection
+// has a write that does not wait: plain TCP on Unix. Under the library is a
+// stream, which gives the kernel what that takes at once and holds the rest for
+// the writer. Where there is no such write, as with TLS, senders queue and the
+// writer writes.
+//
+// Where many wait for replies, their replies come together and their next frames
+// follow each other: the writer lets them all come, by yielding once, and writes
+// what has come in one piece.
+//
+// One of them has the turn, as the outbox says:
+//
+//	        alone                       done, nothing waits
+//	free ──────────> a sender writes ────────────────────────> free
+//	  │ not alone          │ done, something waits or is held
+//	  └──────────┬─────────┘
+//	             v              nothing waits any more
+//	       the writer writes ─────────────────────────> free
+//
+// What comes while somebody has the turn is queued, and whoever ends a turn
+// looks: so no frame is forgotten, and frames of one sender keep their order. The
+// writer's heartbeats, and the library's pongs on the reader, need no turn: whole
+// frames go through the stream, in whatever order.
+//
+// The stream holds little: one frame of a sender, and pongs, which are dropped
+// when much is held, since the newest answers for all. The library is never
+// inside a write that waits while senders could want it: the writer corks the
+// stream, passes frames, and then writes what is held beside the library. Only
+// the goodbye waits inside it, when no sender is let in any more.
+//
+// Locks: the library's own come before the stream's, that before the outbox's. None is
+// held while somebody waits for the network, with the two exceptions just said:
+// the goodbye, and a connection without a write that does not wait, where only
+// reader and writer ever touch the library.
 //
 // # End
 //

@@ -113,9 +113,9 @@ func TestBlackholeEndsByWriteTimeoutWhenTheBuffersAreFull(t *testing.T) {
 		require.Equal(t, conn.DefaultWriteTimeout, time.Since(start))
 		f, err := c.Encode(big, 1)
 		require.NoError(t, err)
-		_, err = c.TrySend(f, nil)
+		_, err = c.TrySend(f, nil, 0)
 		require.ErrorIs(t, err, conn.ErrWriteTimeout)
-		require.ErrorIs(t, c.Send(t.Context(), f, nil), conn.ErrWriteTimeout)
+		require.ErrorIs(t, c.Send(t.Context(), f, nil, 0), conn.ErrWriteTimeout)
 	})
 }
 
@@ -280,9 +280,9 @@ func TestCloseSendsTheRestAndSaysGoodbye(t *testing.T) {
 		require.Equal(t, conn.ErrClosed, c.Err())
 		f, err := c.Encode(command(0, "x"), 1)
 		require.NoError(t, err)
-		_, err = c.TrySend(f, nil)
+		_, err = c.TrySend(f, nil, 0)
 		require.ErrorIs(t, err, conn.ErrClosed)
-		require.ErrorIs(t, c.Send(t.Context(), f, nil), conn.ErrClosed)
+		require.ErrorIs(t, c.Send(t.Context(), f, nil, 0), conn.ErrClosed)
 	})
 }
 

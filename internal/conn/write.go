@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	"github.com/coder/websocket"
@@ -22,8 +23,8 @@ type Frame struct {
 
 // Starter decides at the last moment whether a frame is sent.
 type Starter interface {
-	// Begin is called by the writer just before the first byte of the frame goes
-	// out, and only then. false drops the frame.
+	// Begin is called just before the first byte of the frame goes out, and only
+	// then, by whoever writes it. false drops the frame.
 	Begin() bool
 }
 
@@ -49,51 +50,6 @@ func (c *Conn) Encode(cmd *pb.GenericCommand, serial int32) (*Frame, error) {
 	return f, nil
 }
 
-// TrySend puts a frame into the queue if there is room, and reports whether
-// there was. s may be nil. It fails when the connection is over or being
-// closed. A frame that was accepted must not be used again.
-func (c *Conn) TrySend(f *Frame, s Starter) (bool, error) {
-	if err := c.refusal(); err != nil {
-		return false, err
-	}
-	f.starter = s
-	select {
-	case c.queue <- f:
-		return true, nil
-	default:
-		return false, nil
-	}
-}
-
-// Send is as TrySend but waits for room, until ctx ends; then it returns ctx's
-// error.
-func (c *Conn) Send(ctx context.Context, f *Frame, s Starter) error {
-	if err := c.refusal(); err != nil {
-		return err
-	}
-	f.starter = s
-	select {
-	case c.queue <- f:
-		return nil
-	case <-c.dead:
-		return c.Err()
-	case <-c.finish:
-		return c.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c *Conn) refusal() error {
-	select {
-	case <-c.dead:
-	case <-c.finish:
-	default:
-		return nil
-	}
-	return c.Err()
-}
-
 // write is the writer.
 func (c *Conn) write() {
 	defer c.release()
@@ -102,17 +58,23 @@ func (c *Conn) write() {
 	silence := newTicker(c.o.SilenceTimeout, nil)
 	defer silence.stop()
 	watch := &writeWatch{conn: c}
+	defer watch.end()
 	for {
 		select {
 		case <-c.dead:
 			return
-		case f := <-c.queue:
-			select {
-			case <-c.dead: // what is begun now would count as perhaps sent
-				return
-			default:
+		case <-c.wake:
+			if c.out.crowded() {
+				// Those who were woken together are about to send, too: their frames shall
+				// go out in one piece.
+				runtime.Gosched()
 			}
-			c.writeBatch(f, watch)
+			if frames, turn, _ := c.take(); turn {
+				c.writeAll(frames, watch)
+				if c.give(frames) {
+					c.token()
+				}
+			}
 		case <-heartbeat.c:
 			c.beat(watch)
 			heartbeat.reset(nextHeartbeat(c.o.HeartbeatInterval))
@@ -132,44 +94,40 @@ func (c *Conn) write() {
 
 // Bounds of what is written in one piece.
 const (
-	batchFrames = 64
-	batchBytes  = 16 << 10
+	pieceFrames = 64
+	pieceBytes  = 16 << 10
 )
 
-// writeBatch writes a frame and what has come into the queue behind it. After
-// an error the connection is dead.
-func (c *Conn) writeBatch(f *Frame, watch *writeWatch) {
-	watch.start()
-	defer watch.stop()
-	if len(c.queue) == 0 {
-		_ = c.writeFrame(f)
-		return
-	}
-	c.stream.cork()
-	frames, bytes := 0, 0
-	for {
-		bytes += len(f.bytes)
-		if err := c.writeFrame(f); err != nil {
-			return
-		}
-		if frames++; frames == batchFrames || bytes >= batchBytes {
-			break
-		}
+// writeAll writes frames, and what the stream has held back. After an error the
+// connection is dead, and the rest is dropped.
+func (c *Conn) writeAll(frames []*Frame, watch *writeWatch) {
+	for first := true; first || len(frames) > 0; first = false {
 		select {
-		case f = <-c.queue:
-			continue
+		case <-c.dead: // what is begun now would count as perhaps sent
+			return
 		default:
 		}
-		break
-	}
-	if err := c.stream.uncork(); err != nil {
-		c.fail(fmt.Errorf("write to the server: %w", err))
+		watch.start()
+		c.stream.cork()
+		n := 0
+		for bytes := 0; n < min(len(frames), pieceFrames) && bytes < pieceBytes; n++ {
+			bytes += len(frames[n].bytes)
+			if c.writeFrame(frames[n]) != nil {
+				return
+			}
+		}
+		frames = frames[n:]
+		if err := c.stream.uncork(); err != nil {
+			c.fail(fmt.Errorf("write to the server: %w", err))
+			return
+		}
+		watch.stop()
 	}
 }
 
-// writeFrame writes one frame, or drops it if it was withdrawn. The context is
-// one that never ends, since one that could would cost a timer; writeWatch
-// takes its place.
+// writeFrame hands one frame to the library, or drops it if it was withdrawn.
+// The context is one that never ends, since one that could would kill the
+// connection; writeWatch takes its place.
 func (c *Conn) writeFrame(f *Frame) error {
 	typ := websocket.MessageBinary
 	if c.codec.Text {
@@ -202,7 +160,7 @@ func (c *Conn) beat(watch *writeWatch) {
 		return
 	}
 	c.o.Counters.Heartbeats.Add(1)
-	c.writeBatch(f, watch)
+	c.writeAll([]*Frame{f}, watch)
 }
 
 // nextHeartbeat varies the interval.
@@ -215,15 +173,25 @@ func nextHeartbeat(interval time.Duration) time.Duration {
 // the socket.
 func (c *Conn) sayGoodbye(watch *writeWatch) {
 	for {
+		frames, turn, direct := c.take()
+		switch {
+		case turn:
+			c.writeAll(frames, watch)
+			c.give(frames)
+		case direct:
+			select {
+			case <-c.wake:
+			case <-c.dead:
+			}
+		}
 		select {
 		case <-c.dead:
 			return
-		case f := <-c.queue:
-			c.writeBatch(f, watch)
-			continue
 		default:
 		}
-		break
+		if !turn && !direct && c.stream.wait() {
+			break
+		}
 	}
 	if err := c.ws.Close(websocket.StatusNoStatusRcvd, ""); err != nil {
 		c.o.Logger.LogAttrs(context.Background(), slog.LevelDebug, "close handshake failed", slog.Any("err", err))
@@ -253,32 +221,5 @@ func (t *ticker) reset(d time.Duration) { t.timer.Reset(d) }
 func (t *ticker) stop() {
 	if t.timer != nil {
 		t.timer.Stop()
-	}
-}
-
-// writeWatch kills a connection whose writer is stuck.
-type writeWatch struct {
-	conn  *Conn
-	timer *time.Timer
-}
-
-func (w *writeWatch) start() {
-	if w.conn.o.WriteTimeout < 0 {
-		return
-	}
-	w.conn.running.Add(1)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.conn.o.WriteTimeout, func() {
-			w.conn.fail(ErrWriteTimeout)
-			w.conn.release()
-		})
-	} else {
-		w.timer.Reset(w.conn.o.WriteTimeout)
-	}
-}
-
-func (w *writeWatch) stop() {
-	if w.timer != nil && w.timer.Stop() {
-		w.conn.running.Add(-1) // the writer still counts
 	}
 }

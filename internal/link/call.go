@@ -43,16 +43,16 @@ func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	call, err := lv.calls.Register(serial)
+	timeout := l.timeout(ctx)
+	call, err := lv.calls.Register(serial, timeout)
 	if err != nil {
 		return nil, err
 	}
-	left, err := l.enqueue(ctx, lv, frame, call, l.timeout(ctx))
-	if err != nil {
+	if _, err := l.enqueue(ctx, lv, frame, call, call.Others(), timeout); err != nil {
 		call.Abandon()
 		return nil, err
 	}
-	return call.Wait(ctx, left)
+	return call.Wait(ctx)
 }
 
 // doMerged is Do for commands that may share a reply.
@@ -78,7 +78,7 @@ func (l *Link) doMerged(ctx context.Context, cmd *pb.GenericCommand, o CallOptio
 		if leader {
 			frame, err := lv.conn.Encode(cmd, group.Serial())
 			if err == nil {
-				left, err = l.enqueue(ctx, lv, frame, group, left)
+				left, err = l.enqueue(ctx, lv, frame, group, someOthers, left)
 			}
 			if err != nil {
 				group.Abort()
@@ -116,15 +116,19 @@ func (l *Link) Post(ctx context.Context, cmd *pb.GenericCommand, o PostOptions) 
 		return err
 	}
 	if o.Posted == nil {
-		_, err = l.enqueue(ctx, lv, frame, nil, l.timeout(ctx))
+		_, err = l.enqueue(ctx, lv, frame, nil, someOthers, l.timeout(ctx))
 		return err
 	}
 	o.Posted.follow(l, lv)
-	if _, err = l.enqueue(ctx, lv, frame, o.Posted, l.timeout(ctx)); err != nil {
+	if _, err = l.enqueue(ctx, lv, frame, o.Posted, someOthers, l.timeout(ctx)); err != nil {
 		o.Posted.queued.Add(-1)
 	}
 	return err
 }
+
+// someOthers is for frames that the writer is to write, since nobody waits for
+// the answer in particular.
+const someOthers = 1
 
 // connection returns the live one if it is of that generation; 0: any.
 func (l *Link) connection(gen uint64) (*live, error) {
@@ -140,11 +144,11 @@ func (l *Link) connection(gen uint64) (*live, error) {
 
 var errOtherGeneration = errors.New("that connection is gone")
 
-// enqueue hands a frame to the writer and returns what is left of the timeout
-// (0: there is none). A context for the timeout is made only when the queue is
-// full.
-func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.Starter, timeout time.Duration) (left time.Duration, err error) {
-	accepted, err := lv.conn.TrySend(frame, s)
+// enqueue sends a frame or hands it to the writer, and returns what is left of
+// the timeout (0: there is none). others is how many wait for replies besides. A
+// context for the timeout is made only when the queue is full.
+func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.Starter, others int, timeout time.Duration) (left time.Duration, err error) {
+	accepted, err := lv.conn.TrySend(frame, s, others)
 	if err == nil && !accepted {
 		start := time.Now()
 		if timeout > 0 {
@@ -153,7 +157,7 @@ func (l *Link) enqueue(ctx context.Context, lv *live, frame *conn.Frame, s conn.
 			defer cancel()
 			defer func() { left = max(timeout-time.Since(start), 1) }()
 		}
-		if err = lv.conn.Send(ctx, frame, s); err != nil && ctx.Err() != nil && lv.conn.Err() == nil {
+		if err = lv.conn.Send(ctx, frame, s, others); err != nil && ctx.Err() != nil && lv.conn.Err() == nil {
 			return 0, rpc.ContextError(ctx)
 		}
 	}

@@ -45,8 +45,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn. It blocks while the buffer is full.
-func (c *Conn) Write(p []byte) (int, error) {
-	n, cut, err := c.out.write(p)
+func (c *Conn) Write(p []byte) (int, error) { return c.write(p, true) }
+
+// TryWrite writes what there is room for and does not block. Less than all is
+// no error.
+func (c *Conn) TryWrite(p []byte) (int, error) { return c.write(p, false) }
+
+func (c *Conn) write(p []byte, wait bool) (int, error) {
+	n, cut, err := c.out.write(p, wait)
 	if cut {
 		c.in.reset()
 		c.link.network.forget(c.link.dialled)

@@ -106,8 +106,8 @@ func (d *direction) arrived() int {
 }
 
 // write returns how many bytes were accepted and whether the connection broke
-// on the way, as planned by cutAfter.
-func (d *direction) write(p []byte) (n int, cut bool, err error) {
+// on the way, as planned by cutAfter. It waits for room if it is to.
+func (d *direction) write(p []byte, wait bool) (n int, cut bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
@@ -140,6 +140,9 @@ func (d *direction) write(p []byte) (n int, cut bool, err error) {
 			}
 			d.readable.Broadcast()
 			continue
+		}
+		if !wait {
+			return n, false, nil
 		}
 		d.writable.Wait()
 	}

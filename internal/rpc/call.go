@@ -13,8 +13,9 @@ type Call struct {
 	progress
 	table  *Table
 	serial int32
+	others int
 	done   chan struct{} // gets one token when the call is settled
-	timer  *time.Timer   // made when first needed
+	due    time.Duration // when its time is over, since the table was made; 0: never; under the table's lock
 
 	// Written before the token is given, read after it was taken.
 	reply *pb.GenericCommand
@@ -28,39 +29,29 @@ func (c *Call) settle(reply *pb.GenericCommand, err error) {
 
 // Wait blocks until the reply is there and returns it as it is, also if it is
 // an error command. It fails with the cause of Fail, when ctx ends, or with
-// ErrTimeout after timeout (0: never); the error also matches ErrOutcomeUnknown
-// unless the command was certainly not sent. The call must not be used
-// afterwards.
-func (c *Call) Wait(ctx context.Context, timeout time.Duration) (*pb.GenericCommand, error) {
-	var expired <-chan time.Time
-	if timeout > 0 {
-		if c.timer == nil {
-			c.timer = time.NewTimer(timeout)
-		} else {
-			c.timer.Reset(timeout)
-		}
-		expired = c.timer.C
+// ErrTimeout when the time that Register was given is over; the error also
+// matches ErrOutcomeUnknown unless the command was certainly not sent. The call
+// must not be used afterwards.
+func (c *Call) Wait(ctx context.Context) (*pb.GenericCommand, error) {
+	ended := ctx.Done()
+	if ended == nil {
+		<-c.done
+		return c.result()
 	}
-	var gaveUp error
 	select {
 	case <-c.done:
-	case <-ctx.Done():
-		gaveUp = ContextError(ctx)
-	case <-expired:
-		gaveUp = ErrTimeout
-	}
-	if timeout > 0 {
-		c.timer.Stop() // before the result, which lets go of the call
-	}
-	if gaveUp == nil {
 		return c.result()
+	case <-ended:
 	}
 	if !c.table.giveUp(c.serial, c) {
 		<-c.done // settled meanwhile: the result wins
 		return c.result()
 	}
-	return nil, failure(gaveUp, !c.withdraw())
+	return nil, failure(ContextError(ctx), !c.withdraw())
 }
+
+// Others is how many commands waited for a reply when the call was registered.
+func (c *Call) Others() int { return c.others }
 
 func (c *Call) result() (*pb.GenericCommand, error) {
 	reply, err := c.reply, c.err

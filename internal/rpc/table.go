@@ -15,6 +15,7 @@ package rpc
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/leanrtm/realtime/internal/pb"
 )
@@ -27,6 +28,10 @@ type Table struct {
 	groups  map[string]*Group // the mergeable ones among them, by content
 	free    []*Call           // settled and out of everybody's hands
 	failed  error             // why the connection is over; nil: it is not
+
+	made  time.Time
+	timer *time.Timer   // for the calls; made when first needed
+	rings time.Duration // when it goes off, since made; 0: it does not
 }
 
 // waiter is a Call or a Group.
@@ -39,12 +44,13 @@ const maxFree = 256
 
 // NewTable returns an empty table.
 func NewTable() *Table {
-	return &Table{pending: make(map[int32]waiter), groups: make(map[string]*Group)}
+	return &Table{pending: make(map[int32]waiter), groups: make(map[string]*Group), made: time.Now()}
 }
 
-// Register makes the call that will get the reply with this serial. Its caller
-// must end it by Wait or Abandon. It fails with the cause of Fail.
-func (t *Table) Register(serial int32) (*Call, error) {
+// Register makes the call that will get the reply with this serial, or ErrTimeout
+// after timeout (0: never). Its caller must end it by Wait or Abandon. It fails
+// with the cause of Fail.
+func (t *Table) Register(serial int32, timeout time.Duration) (*Call, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failed != nil {
@@ -57,9 +63,52 @@ func (t *Table) Register(serial int32) (*Call, error) {
 	} else {
 		c = &Call{table: t, done: make(chan struct{}, 1)}
 	}
-	c.serial = serial
+	c.serial, c.others, c.due = serial, len(t.pending), 0
+	if timeout > 0 {
+		c.due = time.Since(t.made) + timeout
+		if t.rings == 0 || c.due < t.rings {
+			t.ring(c.due, timeout)
+		}
+	}
 	t.pending[serial] = c
 	return c, nil
+}
+
+// ring sets the timer, which serves all calls: one that is set and stopped for
+// each of them would cost more than everything else here. mu is held.
+func (t *Table) ring(at, left time.Duration) {
+	t.rings = at
+	if t.timer == nil {
+		t.timer = time.AfterFunc(left, t.expire)
+	} else {
+		t.timer.Reset(left)
+	}
+}
+
+// expire ends the calls whose time is over, and sets the timer for the next.
+func (t *Table) expire() {
+	var late []*Call
+	t.mu.Lock()
+	t.rings = 0
+	now, next := time.Since(t.made), time.Duration(0)
+	for serial, w := range t.pending {
+		c, ok := w.(*Call)
+		switch {
+		case !ok || c.due == 0:
+		case c.due <= now:
+			delete(t.pending, serial)
+			late = append(late, c)
+		case next == 0 || c.due < next:
+			next = c.due
+		}
+	}
+	if next != 0 {
+		t.ring(next, next-now)
+	}
+	t.mu.Unlock()
+	for _, c := range late {
+		c.settle(nil, ErrTimeout)
+	}
 }
 
 // Join returns the group of the callers whose command has this content. If
@@ -109,6 +158,9 @@ func (t *Table) Fail(cause error) {
 	t.failed = cause
 	pending := t.pending
 	t.pending, t.groups, t.free = nil, nil, nil
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 	t.mu.Unlock()
 	for _, w := range pending {
 		w.settle(nil, cause)

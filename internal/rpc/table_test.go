@@ -26,7 +26,12 @@ func reply(serial int32) *pb.GenericCommand {
 
 func register(t *testing.T, table *rpc.Table, serial int32) *rpc.Call {
 	t.Helper()
-	c, err := table.Register(serial)
+	return registerFor(t, table, serial, time.Minute)
+}
+
+func registerFor(t *testing.T, table *rpc.Table, serial int32, timeout time.Duration) *rpc.Call {
+	t.Helper()
+	c, err := table.Register(serial, timeout)
 	require.NoError(t, err)
 	return c
 }
@@ -42,7 +47,7 @@ func TestRepliesFindTheirCalls(t *testing.T) {
 	for _, serial := range []int32{2, 3, 1} { // any order
 		want := reply(serial)
 		require.True(t, table.Resolve(want))
-		got, err := calls[serial].Wait(t.Context(), time.Minute)
+		got, err := calls[serial].Wait(t.Context())
 		require.NoError(t, err)
 		require.Same(t, want, got)
 	}
@@ -58,17 +63,17 @@ func TestFailEndsEveryCallWithTheCause(t *testing.T) {
 	table.Fail(errGone)
 	table.Fail(errors.New("too late"))
 
-	_, err := sent.Wait(t.Context(), 0)
+	_, err := sent.Wait(t.Context())
 	require.ErrorIs(t, err, rpc.ErrDisconnected)
 	require.ErrorIs(t, err, rpc.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, errGone)
 
-	_, err = unsent.Wait(t.Context(), 0)
+	_, err = unsent.Wait(t.Context())
 	require.ErrorIs(t, err, rpc.ErrDisconnected)
 	require.NotErrorIs(t, err, rpc.ErrOutcomeUnknown)
 	require.False(t, unsent.Begin(), "it must not be sent any more")
 
-	_, err = table.Register(3)
+	_, err = table.Register(3, time.Minute)
 	require.Equal(t, errGone, err)
 	_, _, err = table.Join("x", func() int32 { t.Error("numbered"); return 3 })
 	require.Equal(t, errGone, err)
@@ -78,10 +83,10 @@ func TestFailEndsEveryCallWithTheCause(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := rpc.NewTable()
-		c := register(t, table, 1)
+		c := registerFor(t, table, 1, 20*time.Second)
 		c.Begin()
 		start := time.Now()
-		_, err := c.Wait(t.Context(), 20*time.Second)
+		_, err := c.Wait(t.Context())
 		require.Equal(t, 20*time.Second, time.Since(start))
 		require.ErrorIs(t, err, rpc.ErrTimeout)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -92,11 +97,47 @@ func TestTimeout(t *testing.T) {
 		require.True(t, timeout.Timeout())
 		require.False(t, table.Resolve(reply(1)), "a late reply is nobody's")
 
-		c = register(t, table, 2)
-		_, err = c.Wait(t.Context(), 20*time.Second)
+		c = registerFor(t, table, 2, 20*time.Second)
+		_, err = c.Wait(t.Context())
 		require.ErrorIs(t, err, rpc.ErrTimeout)
 		require.NotErrorIs(t, err, rpc.ErrOutcomeUnknown, "still in the queue")
 		require.False(t, c.Begin())
+	})
+}
+
+// Calls with times of their own end at those times, to the moment, whichever
+// was registered first and whatever was answered meanwhile.
+func TestEveryCallHasItsOwnTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := rpc.NewTable()
+		start := time.Now()
+		var callers sync.WaitGroup
+		for i, timeout := range []time.Duration{30 * time.Second, 10 * time.Second, 0, 20 * time.Second, 10 * time.Second} {
+			c := registerFor(t, table, int32(i+1), timeout)
+			callers.Go(func() {
+				_, err := c.Wait(t.Context())
+				if timeout == 0 {
+					require.NoError(t, err)
+					require.Equal(t, time.Hour, time.Since(start))
+					return
+				}
+				require.ErrorIs(t, err, rpc.ErrTimeout)
+				require.Equal(t, timeout, time.Since(start))
+			})
+		}
+		time.Sleep(5 * time.Second)
+		answered := registerFor(t, table, 100, time.Second)
+		table.Resolve(reply(100))
+		_, err := answered.Wait(t.Context())
+		require.NoError(t, err)
+		late := registerFor(t, table, 101, 27*time.Second)
+		_, err = late.Wait(t.Context())
+		require.ErrorIs(t, err, rpc.ErrTimeout)
+		require.Equal(t, 32*time.Second, time.Since(start))
+		time.Sleep(time.Hour - time.Since(start))
+		require.Equal(t, 1, table.Len())
+		table.Resolve(reply(3))
+		callers.Wait()
 	})
 }
 
@@ -123,7 +164,7 @@ func TestContextEndsTheCall(t *testing.T) {
 			if test.begun {
 				c.Begin()
 			}
-			_, err := c.Wait(test.ctx, time.Minute)
+			_, err := c.Wait(test.ctx)
 			for _, want := range test.is {
 				require.ErrorIs(t, err, want)
 			}
@@ -157,7 +198,7 @@ func TestAResultThatRacedWithCancellationWins(t *testing.T) {
 		c.Begin()
 		table.Resolve(reply(1))
 		table.Fail(errGone)
-		got, err := c.Wait(canceled, time.Minute)
+		got, err := c.Wait(canceled)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, got.GetI())
 	}
@@ -176,12 +217,12 @@ func TestCallsAreReused(t *testing.T) {
 	serial := int32(0)
 	allocs := testing.AllocsPerRun(100, func() {
 		serial++
-		c, err := table.Register(serial)
+		c, err := table.Register(serial, time.Minute)
 		if err != nil || !c.Begin() {
 			t.Fatal("not usable")
 		}
 		table.Resolve(&pb.GenericCommand{I: &serial})
-		if _, err := c.Wait(t.Context(), time.Minute); err != nil {
+		if _, err := c.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -192,7 +233,7 @@ func TestACallAnsweredBeforeItWasSentIsNotReused(t *testing.T) {
 	table := rpc.NewTable()
 	c := register(t, table, 1)
 	require.True(t, table.Resolve(reply(1))) // the server guessed the serial
-	_, err := c.Wait(t.Context(), 0)
+	_, err := c.Wait(t.Context())
 	require.NoError(t, err)
 	next := register(t, table, 2)
 	require.NotSame(t, c, next, "the queue still refers to it")
@@ -315,7 +356,7 @@ func TestEveryCallEndsOnceUnderLoad(t *testing.T) {
 			for i := range 500 {
 				ctx, cancel := context.WithCancel(t.Context())
 				serial := serials.Add(1)
-				c, err := table.Register(serial)
+				c, err := table.Register(serial, time.Minute)
 				if err != nil {
 					failed.Add(1)
 					cancel()
@@ -328,7 +369,7 @@ func TestEveryCallEndsOnceUnderLoad(t *testing.T) {
 				if rand.IntN(4) == 0 {
 					go cancel()
 				}
-				got, err := c.Wait(ctx, time.Minute)
+				got, err := c.Wait(ctx)
 				switch {
 				case err == nil && got.GetI() == serial:
 					answered.Add(1)
@@ -362,9 +403,9 @@ func BenchmarkCall(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		serial++
-		c, _ := table.Register(serial)
+		c, _ := table.Register(serial, time.Minute)
 		c.Begin()
 		table.Resolve(answer)
-		_, _ = c.Wait(b.Context(), time.Minute)
+		_, _ = c.Wait(b.Context())
 	}
 }
