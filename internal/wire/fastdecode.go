@@ -63,8 +63,9 @@ type ackBlock struct {
 	code, appCode                 int32
 }
 
-// fastUnmarshal decodes a direct or ack frame; nil: the library has to.
-func fastUnmarshal(frame []byte) *pb.GenericCommand {
+// fastUnmarshal decodes a direct or ack frame; nil: the library has to. A direct
+// command lies in b if that is not nil; b is zero, and after a failure may not be.
+func fastUnmarshal(frame []byte, b *directBlock) *pb.GenericCommand {
 	var h header
 	body, tag := stretch{}, uint64(0)
 	for pos := 0; pos < len(frame); {
@@ -105,7 +106,10 @@ func fastUnmarshal(frame []byte) *pb.GenericCommand {
 	}
 	switch tag {
 	case tagDirectMessage:
-		return decodeDirect(frame, &h, body)
+		if b == nil {
+			b = new(directBlock)
+		}
+		return decodeDirect(frame, &h, body, b)
 	case tagAckMessage:
 		return decodeAck(frame, &h, body)
 	case tagLogsMessage:
@@ -197,10 +201,9 @@ func (f *fields) fill(h *header, text string) {
 	}
 }
 
-// decodeDirect decodes the body of a direct command.
-func decodeDirect(frame []byte, h *header, body stretch) *pb.GenericCommand {
+// decodeDirect decodes the body of a direct command into b.
+func decodeDirect(frame []byte, h *header, body stretch, b *directBlock) *pb.GenericCommand {
 	text := string(frame)
-	b := new(directBlock)
 	b.fill(h, text)
 	b.cmd.DirectMessage = &b.body
 	frame = frame[:body.to]

@@ -92,9 +92,14 @@ func Append(dst []byte, cmd *pb.GenericCommand) ([]byte, error) {
 // but its strings may share one copy of it: whoever keeps a small one for long
 // should clone it. Fields and enum values that the schema does not know are kept as they are.
 func Unmarshal(frame []byte) (*pb.GenericCommand, error) {
-	if cmd := fastUnmarshal(frame); cmd != nil {
+	if cmd := fastUnmarshal(frame, nil); cmd != nil {
 		return cmd, nil
 	}
+	return slowUnmarshal(frame)
+}
+
+// slowUnmarshal lets the library decode.
+func slowUnmarshal(frame []byte) (*pb.GenericCommand, error) {
 	cmd := new(pb.GenericCommand)
 	if err := proto.Unmarshal(frame, cmd); err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)

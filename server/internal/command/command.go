@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -30,6 +31,8 @@ type Handler struct {
 	sends     rate
 	histories rate
 	requests  rate
+
+	replies sync.Pool // of *directReply
 }
 
 // New returns a handler that uses the engine, its limits and its logger.
@@ -40,6 +43,7 @@ func New(e *engine.Engine) *Handler {
 		sends:     rate{perMinute: limits.SendRate},
 		histories: rate{perMinute: limits.HistoryRate},
 		requests:  rate{perMinute: limits.RequestRate},
+		replies:   sync.Pool{New: func() any { return new(directReply) }},
 	}
 }
 

@@ -45,7 +45,7 @@ func (b *bench) do(client string, cmd *pb.GenericCommand) []*pb.GenericCommand {
 	var replies []*pb.GenericCommand
 	r := &fanout.Request{
 		Actor: fanout.Actor{App: appID, Client: client, Session: 1, Caps: allCaps}, Cmd: cmd,
-		Reply: func(c *pb.GenericCommand) { replies = append(replies, c) },
+		Reply: func(c *pb.GenericCommand) { replies = append(replies, proto.Clone(c).(*pb.GenericCommand)) },
 	}
 	b.handler.Handle(context.Background(), r)
 	return replies

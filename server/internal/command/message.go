@@ -11,18 +11,22 @@ import (
 	"github.com/leanrtm/realtime/server/internal/store"
 )
 
+// directReply is the reply to a message and all that it points to, in one piece:
+// it is the most frequent reply by far.
+type directReply struct {
+	cmd  pb.GenericCommand
+	ack  pb.AckCommand
+	kind pb.CommandType
+	cid  string
+	sent engine.Sent
+}
+
 // direct sends a message. Its reply is an ack, also when it fails.
 func (c *call) direct() {
 	m := c.r.Cmd.GetDirectMessage()
 	sent, err := c.send(m)
-	// In one piece, since it is the most frequent reply by far.
-	reply := &struct {
-		cmd  pb.GenericCommand
-		ack  pb.AckCommand
-		kind pb.CommandType
-		cid  string
-		sent engine.Sent
-	}{kind: pb.CommandType_ack, cid: m.GetCid(), sent: sent}
+	reply := c.replies.Get().(*directReply)
+	reply.kind, reply.cid, reply.sent = pb.CommandType_ack, m.GetCid(), sent
 	ack := &reply.ack
 	ack.Cid = &reply.cid
 	if err == nil {
@@ -40,6 +44,8 @@ func (c *call) direct() {
 	}
 	reply.cmd.Cmd, reply.cmd.AckMessage = &reply.kind, ack
 	c.r.Reply(&reply.cmd)
+	*reply = directReply{}
+	c.replies.Put(reply)
 }
 
 func (c *call) send(m *pb.DirectCommand) (engine.Sent, error) {

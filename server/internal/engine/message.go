@@ -44,7 +44,14 @@ func typeOf(body string, binary bool) (int32, bool) {
 	if binary || !strings.Contains(body, typeKey) {
 		return 0, false
 	}
-	text := []byte(body)
+	if t, typed, ok := flatType(body); ok {
+		return t, typed
+	}
+	return anyType([]byte(body))
+}
+
+// anyType is typeOf for whatever the content is.
+func anyType(text []byte) (int32, bool) {
 	if !json.Valid(text) {
 		return 0, false
 	}

@@ -121,8 +121,9 @@ type Request struct {
 	Cmd   *pb.GenericCommand
 	// Reply answers the command. It sets i, peerId and service. It may be called
 	// from any goroutine, before or after the handler has returned, and with locks
-	// held: it never blocks. Calls after the first do nothing. A command without
-	// i expects no reply; one that is given is dropped, except for an echo.
+	// held: it never blocks and does not keep what it is given. Calls after the
+	// first do nothing. A command without i expects no reply; one that is given is
+	// dropped, except for an echo.
 	Reply func(*pb.GenericCommand)
 }
 

@@ -24,10 +24,10 @@ type link struct {
 }
 
 // Command implements transport.Receiver.
-func (l *link) Command(cmd *pb.GenericCommand) {
+func (l *link) Command(cmd *pb.GenericCommand) (done bool) {
 	r := newRequest(l, cmd)
 	if r == nil {
-		return // the server shuts down
+		return true // the server shuts down
 	}
 	switch cmd.GetCmd() {
 	case pb.CommandType_echo:
@@ -41,10 +41,11 @@ func (l *link) Command(cmd *pb.GenericCommand) {
 		if s == nil {
 			r.fail(wire.CodeSessionRequired, "")
 			r.finish()
-			return
+			return false
 		}
-		l.dispatch(r, s)
+		return l.dispatch(r, s)
 	}
+	return false
 }
 
 // find returns the session that a command belongs to: that of its peerId, or
@@ -108,8 +109,9 @@ func (l *link) forget(s *Session) {
 }
 
 // dispatch executes a command of a session: here, or on a goroutine of the
-// connection if it may take long or comes after one that does.
-func (l *link) dispatch(r *request, s *Session) {
+// connection if it may take long or comes after one that does. It returns true if
+// the command was executed and answered, so that nobody needs it any more.
+func (l *link) dispatch(r *request, s *Session) (done bool) {
 	r.Actor = s.actor
 	r.peer = s.client
 	switch r.Cmd.GetCmd() {
@@ -122,9 +124,8 @@ func (l *link) dispatch(r *request, s *Session) {
 	key := laneKey{s, way.Conv}
 	if !way.Slow && (!way.Ordered || !l.lanes.busy(key)) {
 		l.conn.Cork()
-		defer r.finish()
-		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
-		return
+		l.execute(r)
+		return l.m.reuse(r)
 	}
 	l.conn.Uncork()
 	if l.lanes == nil {
@@ -134,6 +135,12 @@ func (l *link) dispatch(r *request, s *Session) {
 		defer l.ended(r)
 		l.m.cfg.Dispatch(l.m.ctx, &r.Request)
 	})
+	return false
+}
+
+func (l *link) execute(r *request) {
+	defer r.finish()
+	l.m.cfg.Dispatch(l.m.ctx, &r.Request)
 }
 
 // ended ends a command that did not run on the reader. It is to be deferred.

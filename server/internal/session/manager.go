@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/leanrtm/realtime/internal/pb"
@@ -54,6 +55,8 @@ type Manager struct {
 	stats  counters
 	ctx    context.Context // of every command
 	cancel context.CancelFunc
+
+	requests sync.Pool // of *request
 }
 
 // NewManager returns a manager. Close ends it.
@@ -67,7 +70,7 @@ func NewManager(cfg Config) *Manager {
 	if cfg.Ended == nil {
 		cfg.Ended = func(fanout.Ended) {}
 	}
-	m := &Manager{cfg: cfg}
+	m := &Manager{cfg: cfg, requests: sync.Pool{New: makeRequest}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	cfg.Registry.ended = cfg.Ended
 	return m

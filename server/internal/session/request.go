@@ -31,9 +31,8 @@ func newRequest(l *link, cmd *pb.GenericCommand) *request {
 	if !l.conn.Begin() {
 		return nil
 	}
-	r := &request{link: l}
-	r.Cmd = cmd
-	r.Reply = r.reply
+	r := l.m.requests.Get().(*request)
+	r.link, r.Cmd = l, cmd
 	l.m.stats.command(cmd.GetCmd())
 	if l.m.cfg.Observe != nil {
 		r.begun = time.Now()
@@ -47,6 +46,25 @@ func newRequest(l *link, cmd *pb.GenericCommand) *request {
 		r.left.Store(2)
 	}
 	return r
+}
+
+// makeRequest makes one that newRequest can use.
+func makeRequest() any {
+	r := new(request)
+	r.Reply = r.reply
+	return r
+}
+
+// reuse takes back the request of a message that was executed and answered, and
+// reports whether it was. Of other commands, of those that expect no reply, and of
+// those that get it later, somebody may still hold it.
+func (m *Manager) reuse(r *request) bool {
+	if r.Cmd.GetCmd() != pb.CommandType_direct || !r.answers || r.left.Load() != 0 {
+		return false
+	}
+	*r = request{Request: fanout.Request{Reply: r.Reply}}
+	m.requests.Put(r)
+	return true
 }
 
 // finish says that the handler has returned.

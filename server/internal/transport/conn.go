@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/nowait"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/fanout"
@@ -55,7 +56,7 @@ type Conn struct {
 	idle    alarm // read, login and frame timeout
 	release alarm // the hold lane
 
-	quick  quick          // writes without waiting, where that is possible
+	quick  nowait.Writer  // writes without waiting, where that is possible
 	cork   bool           // as corked; the reader's own
 	writer sync.WaitGroup // counts the writer goroutine or the reader as such, 0 or 1
 	start  func()         // is c.write; kept, because making it allocates
@@ -302,6 +303,7 @@ func (c *Conn) read() {
 		frame, err := c.ws.read(*buf, limit)
 		c.arrived()
 		var cmd *pb.GenericCommand
+		var block *wire.Block // that cmd lies in; nil: in none
 		switch {
 		case c.ending.Load() || c.draining.Load() || c.hurried(): // only the peer's close frame matters now
 		case errors.Is(err, errTooLong):
@@ -309,7 +311,7 @@ func (c *Conn) read() {
 		case err == nil:
 			c.srv.stats.read.Add(1)
 			c.srv.stats.readBytes.Add(uint64(len(frame)))
-			cmd = c.decode(frame, text)
+			cmd, block = c.decode(frame, text)
 		}
 		if cap(frame) <= readBufferMax {
 			*buf = frame[:0]
@@ -323,28 +325,35 @@ func (c *Conn) read() {
 		}
 		if c.tapped != nil {
 			c.tapped.in(cmd)
-		} else {
-			c.command(cmd)
+		} else if c.command(cmd) && block != nil {
+			block.Reset()
+			c.srv.blocks.Put(block)
 		}
 		c.waitRoom()
 	}
 }
 
-// decode returns the command of a frame, or nil after having closed the
-// connection.
-func (c *Conn) decode(frame []byte, text bool) *pb.GenericCommand {
+// decode returns the command of a frame and the block that it lies in, if it lies
+// in one; or nil after having closed the connection.
+func (c *Conn) decode(frame []byte, text bool) (*pb.GenericCommand, *wire.Block) {
 	if text == c.codec.Text {
-		if cmd, err := c.codec.Unmarshal(frame); err == nil && cmd.Cmd != nil {
-			return cmd
+		block := c.srv.blocks.Get().(*wire.Block)
+		cmd, inside, err := c.codec.UnmarshalInto(block, frame)
+		if !inside {
+			c.srv.blocks.Put(block)
+			block = nil
+		}
+		if err == nil && cmd.Cmd != nil {
+			return cmd, block
 		}
 	}
 	c.CloseCode(wire.CodeUnparseableRawMessage)
-	return nil
+	return nil, nil
 }
 
-func (c *Conn) command(cmd *pb.GenericCommand) {
+func (c *Conn) command(cmd *pb.GenericCommand) (done bool) {
 	defer c.recovered()
-	c.recv.Command(cmd)
+	return c.recv.Command(cmd)
 }
 
 // recovered ends the connection whose command made the server panic, and no

@@ -20,6 +20,10 @@
 // rest, and everything large, to a writer goroutine, so it never waits for the
 // peer. That is for plain TCP; TLS has no write that does not wait.
 //
+// While more comes in than fits into its small buffer, the reader reads ahead into
+// a large one, which it has only until it has seen all of that. Commands are decoded
+// into memory that serves again when the Receiver says that it is done with them.
+//
 // # States
 //
 //	open ──Close──▶ closing ──the peer's close frame, 5 s, or an error──▶ dead

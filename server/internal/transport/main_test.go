@@ -48,13 +48,14 @@ type peer struct {
 	gone chan struct{} // closed with Closed
 }
 
-func (p *peer) Command(cmd *pb.GenericCommand) {
+func (p *peer) Command(cmd *pb.GenericCommand) (done bool) {
 	if p.env.serve != nil {
 		p.env.serve(p, cmd)
 	}
 	p.env.mu.Lock()
 	defer p.env.mu.Unlock()
 	p.cmds = append(p.cmds, cmd)
+	return false
 }
 
 func (p *peer) Closed(why transport.Why) {

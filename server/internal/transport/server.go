@@ -45,8 +45,10 @@ var ErrClosed = errors.New("transport: server closed")
 // goroutine at a time.
 type Receiver interface {
 	// Command is called for every command, in order; it always has a Cmd. The
-	// next one is not read before it returns.
-	Command(cmd *pb.GenericCommand)
+	// next one is not read before it returns. It returns true if nobody will look
+	// at the command any more, but for its strings and lists: then its memory
+	// serves again.
+	Command(cmd *pb.GenericCommand) (done bool)
 	// Closed is called once, after the last Command.
 	Closed(why Why)
 }
@@ -67,7 +69,10 @@ type Server struct {
 
 	small, large sync.Pool // of *[]byte: scratch of writers
 	reads        sync.Pool // of *[]byte: scratch of readers
+	ahead        sync.Pool // of *[]byte: what was read ahead
 	batches      sync.Pool // of *batch
+	blocks       sync.Pool // of *wire.Block: memory of commands
+	writers      sync.Pool // of *writer
 
 	draining sync.Once     // of Shutdown
 	busy     atomic.Int64  // connections that are not quiet yet, set by draining
@@ -103,7 +108,10 @@ func NewServer(o Options) *Server {
 		small:   bytesPool(smallChunk),
 		large:   bytesPool(chunkSize + maxFrameHeader),
 		reads:   bytesPool(readBuffer),
+		ahead:   bytesPool(aheadBuffer),
 		batches: sync.Pool{New: func() any { return new(batch) }},
+		blocks:  sync.Pool{New: func() any { return new(wire.Block) }},
+		writers: sync.Pool{New: func() any { return new(writer) }},
 	}
 }
 

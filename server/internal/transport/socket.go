@@ -27,6 +27,10 @@ const (
 	controlBuffer = 160
 )
 
+// aheadBuffer is the size of a buffer that a connection has while more frames
+// come in than fit into lineBuffer.
+const aheadBuffer = 16 << 10
+
 var (
 	errTooLong   = errors.New("transport: frame too long")
 	errNotHijack = errors.New("transport: the HTTP connection cannot be taken over")
@@ -120,7 +124,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, errors.Join(errNotHijack, err)
 	}
 	h.conn.net = nc
-	h.conn.quick.init(nc)
+	h.conn.quick.Init(nc)
 	l := &line{Conn: nc, conn: h.conn}
 	if n := rw.Reader.Buffered(); n > 0 { // the peer was in a hurry
 		early, err := rw.Reader.Peek(n)
@@ -137,7 +141,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 type line struct {
 	net.Conn
 	conn   *Conn
-	early  []byte      // came together with the upgrade
+	early  []byte      // was read, but not by the library yet
+	ahead  *[]byte     // the pool's, that early lies in; nil: it is its own
+	more   bool        // the last read filled the library's buffer
 	failed atomic.Bool // a read failed: the peer is gone
 }
 
@@ -146,12 +152,13 @@ func (l *line) Read(p []byte) (int, error) {
 		n := copy(p, l.early)
 		if l.early = l.early[n:]; len(l.early) == 0 {
 			l.early = nil
+			l.giveBack()
 		}
 		return n, nil
 	}
 	l.conn.watchFrame()
 	l.conn.Uncork() // before it may wait
-	n, err := l.Conn.Read(p)
+	n, err := l.read(p)
 	if n > 0 {
 		l.conn.heard()
 		return n, nil // an error will come again
@@ -160,6 +167,34 @@ func (l *line) Read(p []byte) (int, error) {
 		l.failed.Store(true)
 	}
 	return 0, err
+}
+
+// read reads ahead if there is likely to be more than fits into p: a peer that
+// has much to say is read, executed and answered in few system calls. A
+// connection that waits has no buffer for that.
+func (l *line) read(p []byte) (int, error) {
+	if !l.more || len(p) > lineBuffer {
+		n, err := l.Conn.Read(p)
+		l.more = n == lineBuffer && len(p) == lineBuffer
+		return n, err
+	}
+	l.ahead = l.conn.srv.ahead.Get().(*[]byte)
+	block := (*l.ahead)[:aheadBuffer]
+	n, err := l.Conn.Read(block)
+	taken := copy(p, block[:n])
+	l.more = n > lineBuffer
+	if l.early = block[taken:n]; len(l.early) == 0 {
+		l.early = nil
+		l.giveBack()
+	}
+	return taken, err
+}
+
+func (l *line) giveBack() {
+	if l.ahead != nil {
+		l.conn.srv.ahead.Put(l.ahead)
+		l.ahead = nil
+	}
 }
 
 // Write queues a control frame. The library flushes after each one, so p is

@@ -8,10 +8,19 @@ import (
 const (
 	chunkSize  = 64 << 10 // of one write at most
 	smallChunk = 4 << 10  // buffer of a writer that has little to do
+
+	keepScratch = 16 << 10 // more scratch of the text codec is not kept
 )
 
 // write is the writer goroutine: it writes until the queue is empty.
-func (c *Conn) write() { c.writeOn(&writer{conn: c}) }
+func (c *Conn) write() { c.writeOn(c.newWriter()) }
+
+// newWriter returns one that free will take back.
+func (c *Conn) newWriter() *writer {
+	w := c.srv.writers.Get().(*writer)
+	*w = writer{conn: c, binary: w.binary, text: w.text}
+	return w
+}
 
 // writeOn is write with a writer that may have begun.
 func (c *Conn) writeOn(w *writer) {
@@ -32,7 +41,7 @@ func (c *Conn) writeOn(w *writer) {
 		}
 		c.srv.reuse(b)
 	}
-	w.free()
+	w.release()
 }
 
 // reuse keeps a batch that was written for the next time.
@@ -110,6 +119,18 @@ func (w *writer) room(b *batch) {
 	w.buf = (*w.pool)[:0]
 }
 
+// release gives back the writer and what it has.
+func (w *writer) release() {
+	w.free()
+	pool := &w.conn.srv.writers
+	if cap(w.binary)+cap(w.text) > keepScratch {
+		w.binary, w.text = nil, nil
+	}
+	w.conn = nil
+	pool.Put(w)
+}
+
+// free gives back the buffer.
 func (w *writer) free() {
 	if w.pool == nil {
 		return

@@ -7,7 +7,7 @@ package transport
 // for commands that wait for nothing. Only the Receiver calls the two, within
 // Command.
 func (c *Conn) Cork() {
-	if !c.quick.possible() || c.tapped != nil { // with a tap it is not the reader that executes
+	if !c.quick.Possible() || c.tapped != nil { // with a tap it is not the reader that executes
 		return
 	}
 	c.cork = true
@@ -43,13 +43,16 @@ func (c *Conn) Uncork() {
 	c.writeQuickly(b)
 }
 
-// small tells whether a batch is for one small write.
+// quickSize is how many bytes the reader writes itself at most.
+const quickSize = 32 << 10
+
+// small tells whether a batch is for one write of the reader.
 func (b *batch) small() bool {
 	n := 0
 	for i := range b.entries {
 		e := &b.entries[i]
 		n += e.size() + maxFrameHeader
-		if n > smallChunk || e.last {
+		if n > quickSize || e.last {
 			return false
 		}
 	}
@@ -57,13 +60,13 @@ func (b *batch) small() bool {
 }
 
 func (c *Conn) writeQuickly(b *batch) {
-	w := &writer{conn: c}
+	w := c.newWriter()
 	w.room(b)
 	for i := range b.entries {
 		w.put(&b.entries[i])
 	}
 	w.done = len(b.entries)
-	n := c.quick.write(w.buf)
+	n := c.quick.Write(w.buf)
 	if n < len(w.buf) {
 		go c.writeRest(w, b, n) // is the writer goroutine now
 		return
@@ -71,7 +74,7 @@ func (c *Conn) writeQuickly(b *batch) {
 	c.srv.stats.writes.Add(1)
 	c.srv.stats.writtenBytes.Add(uint64(n))
 	w.settle(b)
-	w.free()
+	w.release()
 	c.srv.reuse(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,7 +21,7 @@ type corking struct {
 	size int // bytes of an answer, about
 }
 
-func (c *corking) Command(cmd *pb.GenericCommand) {
+func (c *corking) Command(cmd *pb.GenericCommand) (done bool) {
 	c.Cork()
 	answer := command(cmd.GetI())
 	detail := string(make([]byte, c.size))
@@ -31,6 +31,7 @@ func (c *corking) Command(cmd *pb.GenericCommand) {
 		panic(err)
 	}
 	c.Reply(nil, frame)
+	return true
 }
 
 func (c *corking) Closed(transport.Why) {}
