@@ -37,6 +37,7 @@ type Realtime struct {
 	listened atomic.Bool // somebody has registered a handler
 	emitMu   sync.Mutex  // one order for handlers and streams
 	counters counters
+	outgoing sync.Pool // of *outgoing: commands of sends
 
 	// era moves on with everything that may have changed what the server would
 	// answer: commands that were executed, and pushes. A question shares the
@@ -78,6 +79,7 @@ func New(o Options) (*Realtime, error) {
 		links:    make(map[*link.Link]struct{}),
 		byID:     make(map[string]*IMClient),
 		clients:  make(map[*IMClient]struct{}),
+		outgoing: sync.Pool{New: func() any { return new(outgoing) }},
 	}
 	rt.http, rt.ownHTTP = newHTTPClient(&o)
 	rt.restClient = keepSecrets(rt.http)

@@ -12,21 +12,15 @@ import (
 	"github.com/leanrtm/realtime/internal/pb"
 )
 
-// sending is one Send on its way. It holds in one piece the command and what
-// that points to, and is what tells this client's own messages from news while
-// the answer is still out.
+// sending is one Send on its way. It is what tells this client's own messages
+// from news while the answer is still out.
 type sending struct {
 	conv    *Conversation
 	opts    sendOptions
 	content Content
 	payload payload
 
-	command  pb.GenericCommand
-	direct   pb.DirectCommand
-	cmd      pb.CommandType
-	priority int32
-	yes      bool // what optional booleans of the command point to
-	push     string
+	push string // the data for the offline push, as JSON
 
 	// See send_doubt.go; under clientSync.mu.
 	inDoubt   bool     // an attempt got no answer and may have got through
@@ -34,6 +28,16 @@ type sending struct {
 	foundAway bool     // it was fetched
 
 	settled chan struct{} // closed when there is an answer and listeners know it; nil: nobody waits for that
+}
+
+// outgoing is the command of a send and what that points to, in one piece. It is
+// needed until the call returns, and serves again then.
+type outgoing struct {
+	command  pb.GenericCommand
+	direct   pb.DirectCommand
+	cmd      pb.CommandType
+	priority int32
+	yes      bool // what optional booleans point to
 }
 
 // Send sends content and returns the message as the server has accepted it. It
@@ -48,7 +52,7 @@ func (c *Conversation) Send(ctx context.Context, content Content, opts ...SendOp
 	if isNil(content) {
 		return nil, invalidArgument("the content is nil")
 	}
-	s := &sending{conv: c, content: content, yes: true}
+	s := &sending{conv: c, content: content}
 	if err := s.opts.collect(content, opts); err != nil {
 		return nil, err
 	}
@@ -148,43 +152,43 @@ func newToken() string {
 }
 
 // build fills in the command. It is built anew for every attempt, since a call
-// takes it over.
-func (s *sending) build() *pb.GenericCommand {
+// takes it over. out is zero.
+func (s *sending) build(out *outgoing) *pb.GenericCommand {
 	yes := func(on bool) *bool {
 		if on {
-			return &s.yes
+			return &out.yes
 		}
 		return nil
 	}
-	s.direct.Reset()
-	s.direct.Cid, s.direct.Dt = &s.conv.id, &s.opts.token
+	out.yes = true
+	direct := &out.direct
+	direct.Cid, direct.Dt = &s.conv.id, &s.opts.token
 	if mutant.On(mutant.ChangesTokens) {
 		token := newToken()
-		s.direct.Dt = &token
+		direct.Dt = &token
 	}
 	if s.payload.binary {
-		s.direct.BinaryMsg = s.payload.data
-		if s.direct.BinaryMsg == nil {
-			s.direct.BinaryMsg = []byte{}
+		direct.BinaryMsg = s.payload.data
+		if direct.BinaryMsg == nil {
+			direct.BinaryMsg = []byte{}
 		}
 	} else {
-		s.direct.Msg = &s.payload.text
+		direct.Msg = &s.payload.text
 	}
-	s.direct.R = yes(s.opts.has(sendReceipt))
-	s.direct.Transient = yes(s.opts.has(sendTransient))
-	s.direct.Will = yes(s.opts.has(sendWill))
-	s.direct.MentionPids, s.direct.MentionAll = s.opts.ids, yes(s.opts.all)
+	direct.R = yes(s.opts.has(sendReceipt))
+	direct.Transient = yes(s.opts.has(sendTransient))
+	direct.Will = yes(s.opts.has(sendWill))
+	direct.MentionPids, direct.MentionAll = s.opts.ids, yes(s.opts.all)
 	if s.opts.hasPush {
-		s.direct.PushData = &s.push
+		direct.PushData = &s.push
 	}
-	s.command.Reset()
-	s.cmd = pb.CommandType_direct
-	s.command.Cmd, s.command.DirectMessage = &s.cmd, &s.direct
+	out.cmd = pb.CommandType_direct
+	out.command.Cmd, out.command.DirectMessage = &out.cmd, direct
 	if s.opts.priority != 0 {
-		s.priority = int32(s.opts.priority)
-		s.command.Priority = &s.priority
+		out.priority = int32(s.opts.priority)
+		out.command.Priority = &out.priority
 	}
-	return &s.command
+	return &out.command
 }
 
 // stored reports whether the message becomes part of the history.
@@ -213,7 +217,10 @@ func (s *sending) send(ctx context.Context) (m *Message, err error) {
 // attempt sends once.
 func (s *sending) attempt(ctx context.Context) (*Message, error) {
 	c := s.conv.client
-	reply, err := c.call(ctx, s.build(), callOptions{safe: s.opts.hasToken})
+	out := c.rt.outgoing.Get().(*outgoing)
+	reply, err := c.call(ctx, s.build(out), callOptions{safe: s.opts.hasToken})
+	*out = outgoing{}
+	c.rt.outgoing.Put(out)
 	if err != nil {
 		return nil, s.conv.failed(err)
 	}

@@ -37,12 +37,12 @@ func TestAllocations(t *testing.T) {
 	i := 0
 	content := NewTextMessage("hi")
 	out := testing.AllocsPerRun(runs, func() {
-		s := &sending{conv: conv, content: content, yes: true}
+		s := &sending{conv: conv, content: content}
 		if s.opts.collect(content, nil) != nil || conv.allowed(anyKind) != nil || s.prepare(t.Context()) != nil {
 			t.Error("not prepared")
 		}
 		c.sync.begin(s)
-		s.build()
+		s.build(new(outgoing))
 		s.ended(s.accepted(acks[i]), nil)
 		i++
 	})
@@ -54,6 +54,6 @@ func TestAllocations(t *testing.T) {
 	require.Equal(t, runs+2, conv.UnreadMessagesCount())
 	// The message, its content, and for receiving the events; the windows of
 	// ids grow, on the average, by less than one.
-	require.LessOrEqual(t, out, 6.0)
+	require.LessOrEqual(t, out, 7.0) // the command, of which there is a pool, is one of them
 	require.LessOrEqual(t, in, 6.0)
 }
