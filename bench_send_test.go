@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/rttest"
 )
 
 // inFlight are the numbers of sends that wait for their ack at a time.
@@ -22,7 +23,7 @@ func BenchmarkSend(b *testing.B) {
 			conv := benchConversation(b, benchServer(b))
 			b.ReportAllocs()
 			b.ResetTimer()
-			defer reportCPU(b, cpuTime())
+			defer reportCPU(b, rttest.CPUTime())
 			sendMany(b, conv, b.N, n)
 		})
 		b.Run(fmt.Sprintf("inflight=%d/floor", n), func(b *testing.B) {
@@ -30,7 +31,7 @@ func BenchmarkSend(b *testing.B) {
 			floor := newEchoFloor(b, ack)
 			b.ReportAllocs()
 			b.ResetTimer()
-			defer reportCPU(b, cpuTime())
+			defer reportCPU(b, rttest.CPUTime())
 			if n == 1 {
 				for range b.N {
 					floor.one(send)
@@ -44,7 +45,7 @@ func BenchmarkSend(b *testing.B) {
 
 // reportCPU tells what an operation has cost of the processors since begun.
 func reportCPU(b *testing.B, begun time.Duration) {
-	if used := cpuTime() - begun; used > 0 {
+	if used := rttest.CPUTime() - begun; used > 0 {
 		b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op")
 	}
 }

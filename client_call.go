@@ -22,6 +22,9 @@ type callOptions struct {
 	alone bool
 	// safe: repeating the command cannot take effect twice; for SafeToRetry.
 	safe bool
+	// block: where to put the block that the reply lies in, of a command that is
+	// not mergeable, for who gives it back; nil: nobody does.
+	block **wire.Block
 }
 
 // call sends cmd as this client and waits for the reply. It adds the client id
@@ -49,9 +52,8 @@ func (c *IMClient) countedCall(ctx context.Context, s *session, cmd *pb.GenericC
 	n := &c.rt.counters
 	n.commands.Add(1)
 	c.rt.logCommand(ctx, sent, cmd)
-	reply, err := s.link.Do(ctx, cmd, link.CallOptions{
-		Merge: !o.alone && mergeable(cmd), Era: c.rt.era.Load(), Gen: s.gen,
-	})
+	opts := link.CallOptions{Merge: !o.alone && mergeable(cmd), Era: c.rt.era.Load(), Gen: s.gen}
+	reply, err := do(ctx, s.link, cmd, opts, o.block)
 	if !isQuestion(cmd) {
 		c.rt.era.Add(1)
 	}
@@ -71,6 +73,17 @@ func (c *IMClient) countedCall(ctx context.Context, s *session, cmd *pb.GenericC
 		return nil, c.callFailed(ctx, commandName(cmd), err, o.safe)
 	}
 	return reply, nil
+}
+
+// do is the Do of a link that also tells, if block is not nil, the block of the
+// reply.
+func do(ctx context.Context, l *link.Link, cmd *pb.GenericCommand, o link.CallOptions, block **wire.Block) (*pb.GenericCommand, error) {
+	if o.Merge || block == nil {
+		return l.Do(ctx, cmd, o)
+	}
+	reply, err := l.DoAlone(ctx, cmd, o)
+	*block = reply.Block
+	return reply.GenericCommand, err
 }
 
 // mergeable reports whether one execution of a command serves several callers

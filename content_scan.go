@@ -49,7 +49,7 @@ func scanContent(s string) (head contentHead, ok bool) {
 		case key == keyType:
 			head.typ, head.hasType = wholeNumber(value)
 		case key == keyText && value[0] == '"':
-			text, ok := unquote(value)
+			text, ok := o.text(value)
 			if !ok {
 				return head, false
 			}
@@ -81,6 +81,7 @@ type objectScanner struct {
 	i      int
 	begun  bool
 	closed bool
+	plain  bool // the last string that was taken is of plain ASCII, without escapes
 }
 
 func (o *objectScanner) space() {
@@ -127,7 +128,7 @@ func (o *objectScanner) next() (key, value string, more bool) {
 	if !ok {
 		return "", "", false
 	}
-	if key, ok = unquote(quoted); !ok || !o.take(':') {
+	if key, ok = o.text(quoted); !ok || !o.take(':') {
 		return "", "", false
 	}
 	o.space()
@@ -146,16 +147,28 @@ func (o *objectScanner) string() (quoted string, ok bool) {
 	if o.i >= len(o.s) || o.s[o.i] != '"' {
 		return "", false
 	}
+	o.plain = true
 	for o.i++; o.i < len(o.s); o.i++ {
-		switch o.s[o.i] {
-		case '\\':
-			o.i++
-		case '"':
+		switch c := o.s[o.i]; {
+		case c == '"':
 			o.i++
 			return o.s[start:o.i], true
+		case c == '\\':
+			o.plain = false
+			o.i++
+		case c < ' ' || c >= utf8.RuneSelf:
+			o.plain = false
 		}
 	}
 	return "", false
+}
+
+// text reads the string that was just taken.
+func (o *objectScanner) text(quoted string) (string, bool) {
+	if o.plain {
+		return quoted[1 : len(quoted)-1], true
+	}
+	return unquote(quoted)
 }
 
 // value takes a value.

@@ -15,6 +15,7 @@ import (
 	"github.com/leanrtm/realtime/internal/event"
 	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/router"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // Realtime is one reconnecting connection to one app, shared by any number of
@@ -37,7 +38,8 @@ type Realtime struct {
 	listened atomic.Bool // somebody has registered a handler
 	emitMu   sync.Mutex  // one order for handlers and streams
 	counters counters
-	outgoing sync.Pool // of *outgoing: commands of sends
+	outgoing sync.Pool   // of *outgoing: commands of sends
+	blocks   wire.Blocks // of pushes, and of the answers to sends
 
 	// era moves on with everything that may have changed what the server would
 	// answer: commands that were executed, and pushes. A question shares the

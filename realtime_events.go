@@ -20,6 +20,7 @@ func (rt *Realtime) newLink() *link.Link {
 	l = link.New(link.Options{
 		Endpoints: rt.router.Endpoints,
 		Conn: conn.Options{
+			Blocks:            &rt.blocks,
 			HTTPClient:        rt.http,
 			Header:            rt.opts.Header,
 			Text:              rt.opts.NoBinary,
@@ -29,10 +30,12 @@ func (rt *Realtime) newLink() *link.Link {
 		},
 		Backoff:        rt.backoff,
 		CommandTimeout: rt.opts.CommandTimeout,
-		OnPush:         func(gen uint64, cmd *pb.GenericCommand) { rt.push(l, job{push: cmd, gen: gen}) },
-		OnEvent:        func(e link.Event) { rt.linkChanged(l, e) },
-		Counters:       &rt.counters.link,
-		Logger:         rt.log,
+		OnPush: func(gen uint64, cmd *pb.GenericCommand, block *wire.Block) {
+			rt.push(l, job{push: cmd, block: block, gen: gen})
+		},
+		OnEvent:  func(e link.Event) { rt.linkChanged(l, e) },
+		Counters: &rt.counters.link,
+		Logger:   rt.log,
 	})
 	return l
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leanrtm/realtime/internal/mutant"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // sending is one Send on its way. It is what tells this client's own messages
@@ -218,13 +219,16 @@ func (s *sending) send(ctx context.Context) (m *Message, err error) {
 func (s *sending) attempt(ctx context.Context) (*Message, error) {
 	c := s.conv.client
 	out := c.rt.outgoing.Get().(*outgoing)
-	reply, err := c.call(ctx, s.build(out), callOptions{safe: s.opts.hasToken})
+	var block *wire.Block
+	reply, err := c.call(ctx, s.build(out), callOptions{safe: s.opts.hasToken, block: &block})
 	*out = outgoing{}
 	c.rt.outgoing.Put(out)
 	if err != nil {
 		return nil, s.conv.failed(err)
 	}
-	return s.accepted(reply.GetAckMessage()), nil
+	m := s.accepted(reply.GetAckMessage())
+	c.rt.blocks.Put(block)
+	return m, nil
 }
 
 // accepted is the message as the server has it.

@@ -35,10 +35,11 @@ func (s *session) live() bool { return s != nil && s.link.Gen() == s.gen }
 // job is something for the processing goroutine of a client: a push, an event
 // of the link, or a call.
 type job struct {
-	push *pb.GenericCommand
-	gen  uint64      // of the connection that the push came over
-	link *link.Event // nil: none
-	call func(ctx context.Context)
+	push  *pb.GenericCommand
+	block *wire.Block // that the push lies in; nil: in none
+	gen   uint64      // of the connection that the push came over
+	link  *link.Event // nil: none
+	call  func(ctx context.Context)
 }
 
 // size is how large the messages in a push are.
@@ -83,6 +84,7 @@ func (c *IMClient) process(ctx context.Context, j job) {
 		// now, it would overtake what was missed before.
 	case j.push != nil:
 		c.pushed(ctx, j.push)
+		c.rt.blocks.Put(j.block)
 	default:
 		c.linkChanged(ctx, *j.link)
 	}

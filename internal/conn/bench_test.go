@@ -100,7 +100,7 @@ func BenchmarkEcho(b *testing.B) {
 func benchConn(b *testing.B, inFlight int) {
 	slots := make(chan struct{}, inFlight)
 	got := make(chan struct{}, 1)
-	c, err := conn.Dial(b.Context(), echoServer(b), conn.Options{OnCommand: func(*pb.GenericCommand) {
+	c, err := conn.Dial(b.Context(), echoServer(b), conn.Options{OnCommand: func(*pb.GenericCommand, *wire.Block) {
 		<-slots
 		if inFlight == 1 {
 			got <- struct{}{}

@@ -181,6 +181,8 @@ func (c *Conn) read() {
 		want = websocket.MessageText
 	}
 	var frame []byte
+	var block *wire.Block // for the next command; nil: none was taken
+	defer func() { c.o.Blocks.Put(block) }()
 	for {
 		typ, err := c.readFrame(&frame)
 		if err != nil {
@@ -194,12 +196,19 @@ func (c *Conn) read() {
 			c.fail(&FrameError{fmt.Errorf("a %v message", typ)})
 			return
 		}
-		cmd, err := c.codec.Unmarshal(frame)
+		if block == nil {
+			block = c.o.Blocks.Get()
+		}
+		cmd, inside, err := c.codec.UnmarshalInto(block, frame)
 		if err != nil {
 			c.fail(&FrameError{err})
 			return
 		}
-		c.o.OnCommand(cmd)
+		var holds *wire.Block
+		if inside {
+			holds, block = block, nil
+		}
+		c.o.OnCommand(cmd, holds)
 		if cap(frame) > keepBuffer {
 			frame = nil
 		}

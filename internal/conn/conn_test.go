@@ -150,7 +150,7 @@ func TestExchange(t *testing.T) {
 				got := make(chan *pb.GenericCommand, 10)
 				c, ws := h.dial(conn.Options{
 					Text: text, Header: http.Header{"X-Extra": {"yes"}},
-					OnCommand: func(cmd *pb.GenericCommand) { got <- cmd },
+					OnCommand: func(cmd *pb.GenericCommand, _ *wire.Block) { got <- cmd },
 				})
 				header := <-h.headers
 				require.Equal(t, "yes", header.Get("X-Extra"))

@@ -61,7 +61,7 @@ func TestSilenceKills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := serve(t, nil)
 		got := 0
-		c, ws := h.dial(conn.Options{OnCommand: func(*pb.GenericCommand) { got++ }})
+		c, ws := h.dial(conn.Options{OnCommand: func(*pb.GenericCommand, *wire.Block) { got++ }})
 		go func() { // a server that reads but answers no heartbeat
 			for {
 				if _, _, err := ws.Read(context.Background()); err != nil {
@@ -152,7 +152,7 @@ func TestLostConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := serve(t, nil)
-				c, ws := h.dial(conn.Options{OnCommand: func(cmd *pb.GenericCommand) { t.Errorf("got %v", cmd) }})
+				c, ws := h.dial(conn.Options{OnCommand: func(cmd *pb.GenericCommand, _ *wire.Block) { t.Errorf("got %v", cmd) }})
 				lose(h.link())
 				frame, err := wire.Append(nil, command(1, "cut off"))
 				require.NoError(t, err)
@@ -188,7 +188,9 @@ func TestAPieceOfAFrameIsNeverDelivered(t *testing.T) {
 			})
 			c, err := conn.Dial(t.Context(), url, conn.Options{
 				HTTPClient: h.client(),
-				OnCommand:  func(cmd *pb.GenericCommand) { t.Errorf("delivered after %d of %d bytes", cut, len(message)) },
+				OnCommand: func(cmd *pb.GenericCommand, _ *wire.Block) {
+					t.Errorf("delivered after %d of %d bytes", cut, len(message))
+				},
 			})
 			require.NoError(t, err)
 			require.Error(t, waitErr(c))
@@ -227,7 +229,7 @@ func TestBadFrames(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := serve(t, nil)
-				c, ws := h.dial(conn.Options{ReadLimit: 4096, OnCommand: func(*pb.GenericCommand) { t.Error("delivered") }})
+				c, ws := h.dial(conn.Options{ReadLimit: 4096, OnCommand: func(*pb.GenericCommand, *wire.Block) { t.Error("delivered") }})
 				_ = ws.Write(context.Background(), test.typ, test.frame)
 				var bad *conn.FrameError
 				require.ErrorAs(t, waitErr(c), &bad)
@@ -242,7 +244,7 @@ func TestKillEndsAtOnceWithItsCause(t *testing.T) {
 		h := serve(t, nil)
 		cause := errors.New("paused")
 		var c *conn.Conn
-		c, ws := h.dial(conn.Options{OnCommand: func(*pb.GenericCommand) { c.Kill(cause) }})
+		c, ws := h.dial(conn.Options{OnCommand: func(*pb.GenericCommand, *wire.Block) { c.Kill(cause) }})
 		push(t, ws, command(1, "x"))
 		start := time.Now()
 		require.Equal(t, cause, waitErr(c))

@@ -23,9 +23,12 @@ type Options struct {
 
 	// Serial numbers the heartbeats. The link sets it.
 	Serial func() int32
+	// Blocks is where the memory of received commands comes from. nil: its own.
+	Blocks *wire.Blocks
 	// OnCommand gets every frame received, on the reader's goroutine, so it
-	// must not block. The link sets it.
-	OnCommand func(cmd *pb.GenericCommand)
+	// must not block. Who is done with cmd may put its block, nil if it lies in
+	// none, back. The link sets it.
+	OnCommand func(cmd *pb.GenericCommand, block *wire.Block)
 }
 
 // The defaults of the protocol, and of this package.
@@ -65,8 +68,11 @@ func (o Options) withDefaults() Options {
 	if o.Serial == nil {
 		o.Serial = func() int32 { return 0 }
 	}
+	if o.Blocks == nil {
+		o.Blocks = new(wire.Blocks)
+	}
 	if o.OnCommand == nil {
-		o.OnCommand = func(*pb.GenericCommand) {}
+		o.OnCommand = func(*pb.GenericCommand, *wire.Block) {}
 	}
 	return o
 }

@@ -31,26 +31,33 @@ func (l *Link) Do(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (*
 	if o.Merge {
 		return l.doMerged(ctx, cmd, o)
 	}
+	reply, err := l.DoAlone(ctx, cmd, o)
+	return reply.GenericCommand, err
+}
+
+// DoAlone is Do without Merge. The reply is the caller's alone, who may put its
+// block back when done with it.
+func (l *Link) DoAlone(ctx context.Context, cmd *pb.GenericCommand, o CallOptions) (rpc.Reply, error) {
 	if ctx.Err() != nil {
-		return nil, rpc.ContextError(ctx)
+		return rpc.Reply{}, rpc.ContextError(ctx)
 	}
 	lv, err := l.connection(o.Gen)
 	if err != nil {
-		return nil, err
+		return rpc.Reply{}, err
 	}
 	serial := l.nextSerial()
 	frame, err := lv.conn.Encode(cmd, serial)
 	if err != nil {
-		return nil, err
+		return rpc.Reply{}, err
 	}
 	timeout := l.timeout(ctx)
 	call, err := lv.calls.Register(serial, timeout)
 	if err != nil {
-		return nil, err
+		return rpc.Reply{}, err
 	}
 	if _, err := l.enqueue(ctx, lv, frame, call, call.Others(), timeout); err != nil {
 		call.Abandon()
-		return nil, err
+		return rpc.Reply{}, err
 	}
 	return call.Wait(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/rpc"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // dial is an attempt to connect that is under way.
@@ -106,7 +107,7 @@ func (l *Link) connectTo(ctx context.Context, url string) (*live, error) {
 	lv.answered.Store(l.serial.Load())
 	o := l.o.Conn
 	o.Serial = l.nextSerial
-	o.OnCommand = func(cmd *pb.GenericCommand) { l.deliver(lv, cmd) }
+	o.OnCommand = func(cmd *pb.GenericCommand, block *wire.Block) { l.deliver(lv, cmd, block) }
 	l.o.Counters.Dials.Add(1)
 	c, err := conn.Dial(ctx, url, o)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/leanrtm/realtime/internal/link"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/rttest"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // harness is a link to a scripted peer, with everything it says written down.
@@ -42,7 +43,7 @@ func newHarness(t *testing.T, change ...func(o *link.Options)) *harness {
 		Conn:      conn.Options{HTTPClient: h.peer.HTTPClient()},
 		Backoff:   func(attempt int) time.Duration { return time.Second << attempt },
 		OnEvent:   h.onEvent,
-		OnPush: func(gen uint64, cmd *pb.GenericCommand) {
+		OnPush: func(gen uint64, cmd *pb.GenericCommand, _ *wire.Block) {
 			h.note(fmt.Sprintf("push(%d, %s)", gen, cmd.GetPeerId()))
 		},
 	}

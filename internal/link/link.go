@@ -11,6 +11,7 @@ import (
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/rpc"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // Link is one connection that comes back. Safe for concurrent use; no method
@@ -257,14 +258,16 @@ func (l *Link) nextSerial() int32 {
 }
 
 // deliver takes what the reader of a connection has received.
-func (l *Link) deliver(lv *live, cmd *pb.GenericCommand) {
+func (l *Link) deliver(lv *live, cmd *pb.GenericCommand, block *wire.Block) {
 	<-lv.adopted
 	if lv.dropped.Load() {
 		return
 	}
 	if cmd.GetI() != 0 {
 		lv.noteAnswer(cmd.GetI())
-		lv.calls.Resolve(cmd) // a reply that nobody waits for is late, or a heartbeat's
+		if !lv.calls.Resolve(cmd, block) { // it is late, or a heartbeat's
+			l.o.Conn.Blocks.Put(block)
+		}
 		return
 	}
 	if cmd.Cmd != nil {
@@ -279,7 +282,7 @@ func (l *Link) deliver(lv *live, cmd *pb.GenericCommand) {
 			return
 		}
 	}
-	l.o.OnPush(lv.gen, cmd)
+	l.o.OnPush(lv.gen, cmd, block)
 }
 
 // lost is the error of commands that have no connection.

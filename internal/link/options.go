@@ -9,6 +9,7 @@ import (
 
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // State is where a Link stands.
@@ -105,7 +106,9 @@ type Options struct {
 	// OnPush gets every frame that answers no command, in order, on the reader
 	// of the connection of that generation: it must only enqueue. After the
 	// Disconnect, Offline or Failed event of a generation there are no more.
-	OnPush func(gen uint64, cmd *pb.GenericCommand)
+	// Who is done with cmd may put its block, nil if it lies in none, back where it
+	// came from.
+	OnPush func(gen uint64, cmd *pb.GenericCommand, block *wire.Block)
 	// OnEvent gets the events in order, one at a time, on the goroutine that
 	// owns the link: it must only enqueue.
 	OnEvent func(e Event)
@@ -134,8 +137,11 @@ func (o Options) withDefaults() Options {
 	if o.DialTimeout == 0 {
 		o.DialTimeout = DefaultDialTimeout
 	}
+	if o.Conn.Blocks == nil {
+		o.Conn.Blocks = new(wire.Blocks)
+	}
 	if o.OnPush == nil {
-		o.OnPush = func(uint64, *pb.GenericCommand) {}
+		o.OnPush = func(uint64, *pb.GenericCommand, *wire.Block) {}
 	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // Call is one caller waiting for one reply. It belongs to the goroutine that
@@ -18,11 +19,18 @@ type Call struct {
 	due    time.Duration // when its time is over, since the table was made; 0: never; under the table's lock
 
 	// Written before the token is given, read after it was taken.
-	reply *pb.GenericCommand
+	reply Reply
 	err   error
 }
 
-func (c *Call) settle(reply *pb.GenericCommand, err error) {
+// Reply is the reply to a command, and the block that it lies in; nil: in none.
+// Who is done with the reply may put the block back where it came from.
+type Reply struct {
+	*pb.GenericCommand
+	Block *wire.Block
+}
+
+func (c *Call) settle(reply Reply, err error) {
 	c.reply, c.err = reply, err
 	c.done <- struct{}{}
 }
@@ -32,7 +40,7 @@ func (c *Call) settle(reply *pb.GenericCommand, err error) {
 // ErrTimeout when the time that Register was given is over; the error also
 // matches ErrOutcomeUnknown unless the command was certainly not sent. The call
 // must not be used afterwards.
-func (c *Call) Wait(ctx context.Context) (*pb.GenericCommand, error) {
+func (c *Call) Wait(ctx context.Context) (Reply, error) {
 	ended := ctx.Done()
 	if ended == nil {
 		<-c.done
@@ -47,16 +55,16 @@ func (c *Call) Wait(ctx context.Context) (*pb.GenericCommand, error) {
 		<-c.done // settled meanwhile: the result wins
 		return c.result()
 	}
-	return nil, failure(ContextError(ctx), !c.withdraw())
+	return Reply{}, failure(ContextError(ctx), !c.withdraw())
 }
 
 // Others is how many commands waited for a reply when the call was registered.
 func (c *Call) Others() int { return c.others }
 
-func (c *Call) result() (*pb.GenericCommand, error) {
+func (c *Call) result() (Reply, error) {
 	reply, err := c.reply, c.err
 	if err != nil {
-		return nil, failure(err, !c.withdraw())
+		return Reply{}, failure(err, !c.withdraw())
 	}
 	// Only a call that the writer is done with may serve again: the queue may
 	// still hold one that was answered without having been sent, by a server

@@ -31,8 +31,10 @@ type Group struct {
 // Serial is what the command must be sent with.
 func (g *Group) Serial() int32 { return g.serial }
 
-func (g *Group) settle(reply *pb.GenericCommand, err error) {
-	g.reply, g.err = reply, err
+// settle leaves the block of the reply to its readers, of whom nobody knows that
+// he is the last.
+func (g *Group) settle(reply Reply, err error) {
+	g.reply, g.err = reply.GenericCommand, err
 	close(g.done)
 }
 
@@ -88,6 +90,6 @@ func (g *Group) leave() (last, settled bool) {
 func (g *Group) Abort() {
 	g.withdraw()
 	if g.table.giveUp(g.serial, g) {
-		g.settle(nil, ErrNotSent)
+		g.settle(Reply{}, ErrNotSent)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/wire"
 )
 
 // Table holds the calls that wait for a reply on one connection. Safe for
@@ -36,7 +37,7 @@ type Table struct {
 
 // waiter is a Call or a Group.
 type waiter interface {
-	settle(reply *pb.GenericCommand, err error)
+	settle(reply Reply, err error)
 }
 
 // maxFree bounds how many calls are kept for reuse.
@@ -107,7 +108,7 @@ func (t *Table) expire() {
 	}
 	t.mu.Unlock()
 	for _, c := range late {
-		c.settle(nil, ErrTimeout)
+		c.settle(Reply{}, ErrTimeout)
 	}
 }
 
@@ -131,9 +132,9 @@ func (t *Table) Join(content string, serial func() int32) (g *Group, leader bool
 	return g, true, nil
 }
 
-// Resolve hands a reply to whoever waits for its serial and reports whether
-// somebody did.
-func (t *Table) Resolve(reply *pb.GenericCommand) bool {
+// Resolve hands a reply, with the block that it lies in, to whoever waits for its
+// serial and reports whether somebody did.
+func (t *Table) Resolve(reply *pb.GenericCommand, block *wire.Block) bool {
 	serial := reply.GetI()
 	t.mu.Lock()
 	w := t.pending[serial]
@@ -143,7 +144,7 @@ func (t *Table) Resolve(reply *pb.GenericCommand) bool {
 	}
 	t.remove(serial, w)
 	t.mu.Unlock()
-	w.settle(reply, nil)
+	w.settle(Reply{reply, block}, nil)
 	return true
 }
 
@@ -163,7 +164,7 @@ func (t *Table) Fail(cause error) {
 	}
 	t.mu.Unlock()
 	for _, w := range pending {
-		w.settle(nil, cause)
+		w.settle(Reply{}, cause)
 	}
 }
 
@@ -195,7 +196,7 @@ func (t *Table) giveUp(serial int32, w waiter) bool {
 
 // recycle keeps a call that nobody refers to any more.
 func (t *Table) recycle(c *Call) {
-	c.reply, c.err = nil, nil
+	c.reply, c.err = Reply{}, nil
 	c.progress.state.Store(queued)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -46,13 +46,13 @@ func TestRepliesFindTheirCalls(t *testing.T) {
 	require.Equal(t, 3, table.Len())
 	for _, serial := range []int32{2, 3, 1} { // any order
 		want := reply(serial)
-		require.True(t, table.Resolve(want))
+		require.True(t, table.Resolve(want, nil))
 		got, err := calls[serial].Wait(t.Context())
 		require.NoError(t, err)
-		require.Same(t, want, got)
+		require.Same(t, want, got.GenericCommand)
 	}
-	require.False(t, table.Resolve(reply(1)), "answered twice")
-	require.False(t, table.Resolve(reply(9)), "never asked")
+	require.False(t, table.Resolve(reply(1), nil), "answered twice")
+	require.False(t, table.Resolve(reply(9), nil), "never asked")
 	require.Zero(t, table.Len())
 }
 
@@ -77,7 +77,7 @@ func TestFailEndsEveryCallWithTheCause(t *testing.T) {
 	require.Equal(t, errGone, err)
 	_, _, err = table.Join("x", func() int32 { t.Error("numbered"); return 3 })
 	require.Equal(t, errGone, err)
-	require.False(t, table.Resolve(reply(1)))
+	require.False(t, table.Resolve(reply(1), nil))
 }
 
 func TestTimeout(t *testing.T) {
@@ -95,7 +95,7 @@ func TestTimeout(t *testing.T) {
 		var timeout interface{ Timeout() bool }
 		require.ErrorAs(t, err, &timeout)
 		require.True(t, timeout.Timeout())
-		require.False(t, table.Resolve(reply(1)), "a late reply is nobody's")
+		require.False(t, table.Resolve(reply(1), nil), "a late reply is nobody's")
 
 		c = registerFor(t, table, 2, 20*time.Second)
 		_, err = c.Wait(t.Context())
@@ -127,7 +127,7 @@ func TestEveryCallHasItsOwnTimeout(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		answered := registerFor(t, table, 100, time.Second)
-		table.Resolve(reply(100))
+		table.Resolve(reply(100), nil)
 		_, err := answered.Wait(t.Context())
 		require.NoError(t, err)
 		late := registerFor(t, table, 101, 27*time.Second)
@@ -136,7 +136,7 @@ func TestEveryCallHasItsOwnTimeout(t *testing.T) {
 		require.Equal(t, 32*time.Second, time.Since(start))
 		time.Sleep(time.Hour - time.Since(start))
 		require.Equal(t, 1, table.Len())
-		table.Resolve(reply(3))
+		table.Resolve(reply(3), nil)
 		callers.Wait()
 	})
 }
@@ -196,7 +196,7 @@ func TestAResultThatRacedWithCancellationWins(t *testing.T) {
 		table := rpc.NewTable()
 		c := register(t, table, 1)
 		c.Begin()
-		table.Resolve(reply(1))
+		table.Resolve(reply(1), nil)
 		table.Fail(errGone)
 		got, err := c.Wait(canceled)
 		require.NoError(t, err)
@@ -209,7 +209,7 @@ func TestAbandonedCallIsNeverSent(t *testing.T) {
 	c := register(t, table, 1)
 	c.Abandon()
 	require.False(t, c.Begin())
-	require.False(t, table.Resolve(reply(1)))
+	require.False(t, table.Resolve(reply(1), nil))
 }
 
 func TestCallsAreReused(t *testing.T) {
@@ -221,7 +221,7 @@ func TestCallsAreReused(t *testing.T) {
 		if err != nil || !c.Begin() {
 			t.Fatal("not usable")
 		}
-		table.Resolve(&pb.GenericCommand{I: &serial})
+		table.Resolve(&pb.GenericCommand{I: &serial}, nil)
 		if _, err := c.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestCallsAreReused(t *testing.T) {
 func TestACallAnsweredBeforeItWasSentIsNotReused(t *testing.T) {
 	table := rpc.NewTable()
 	c := register(t, table, 1)
-	require.True(t, table.Resolve(reply(1))) // the server guessed the serial
+	require.True(t, table.Resolve(reply(1), nil)) // the server guessed the serial
 	_, err := c.Wait(t.Context())
 	require.NoError(t, err)
 	next := register(t, table, 2)
@@ -259,7 +259,7 @@ func TestIdenticalCommandsShareOneReply(t *testing.T) {
 	require.NotSame(t, g, other)
 
 	g.Begin()
-	require.True(t, table.Resolve(reply(7)))
+	require.True(t, table.Resolve(reply(7), nil))
 	for range 2 {
 		got, err := g.Wait(t.Context(), time.Minute)
 		require.NoError(t, err)
@@ -280,7 +280,7 @@ func TestAGroupOutlivesTheCallersThatGiveUp(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, rpc.ErrOutcomeUnknown, "it is still going out for the other one")
 		require.True(t, g.Begin())
-		go func() { time.Sleep(time.Second); table.Resolve(reply(1)) }()
+		go func() { time.Sleep(time.Second); table.Resolve(reply(1), nil) }()
 		got, err := g.Wait(t.Context(), time.Minute)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, got.GetI())
@@ -345,8 +345,8 @@ func TestEveryCallEndsOnceUnderLoad(t *testing.T) {
 	for range 2 {
 		servers.Go(func() {
 			for serial := range asked {
-				table.Resolve(reply(serial))
-				table.Resolve(reply(serial)) // twice
+				table.Resolve(reply(serial), nil)
+				table.Resolve(reply(serial), nil) // twice
 			}
 		})
 	}
@@ -405,7 +405,7 @@ func BenchmarkCall(b *testing.B) {
 		serial++
 		c, _ := table.Register(serial, time.Minute)
 		c.Begin()
-		table.Resolve(answer)
+		table.Resolve(answer, nil)
 		_, _ = c.Wait(b.Context())
 	}
 }

@@ -63,9 +63,10 @@ type ackBlock struct {
 	code, appCode                 int32
 }
 
-// fastUnmarshal decodes a direct or ack frame; nil: the library has to. A direct
-// command lies in b if that is not nil; b is zero, and after a failure may not be.
-func fastUnmarshal(frame []byte, b *directBlock) *pb.GenericCommand {
+// fastUnmarshal decodes a direct, ack or logs frame; nil: the library has to. A
+// direct or ack command lies in into if that is not nil, and then it is not ready
+// any more; nor need it be after a failure.
+func fastUnmarshal(frame []byte, into *Block) *pb.GenericCommand {
 	var h header
 	body, tag := stretch{}, uint64(0)
 	for pos := 0; pos < len(frame); {
@@ -106,12 +107,17 @@ func fastUnmarshal(frame []byte, b *directBlock) *pb.GenericCommand {
 	}
 	switch tag {
 	case tagDirectMessage:
-		if b == nil {
-			b = new(directBlock)
+		if into == nil {
+			return decodeDirect(frame, &h, body, new(directBlock))
 		}
-		return decodeDirect(frame, &h, body, b)
+		into.holds = tag
+		return decodeDirect(frame, &h, body, &into.direct)
 	case tagAckMessage:
-		return decodeAck(frame, &h, body)
+		if into == nil {
+			return decodeAck(frame, &h, body, new(ackBlock))
+		}
+		into.holds = tag
+		return decodeAck(frame, &h, body, &into.ack)
 	case tagLogsMessage:
 		return decodeLogs(frame, &h, body)
 	}
@@ -256,10 +262,9 @@ func decodeDirect(frame []byte, h *header, body stretch, b *directBlock) *pb.Gen
 	return &b.cmd
 }
 
-// decodeAck decodes the body of an ack command.
-func decodeAck(frame []byte, h *header, body stretch) *pb.GenericCommand {
+// decodeAck decodes the body of an ack command into b.
+func decodeAck(frame []byte, h *header, body stretch, b *ackBlock) *pb.GenericCommand {
 	text := string(frame)
-	b := new(ackBlock)
 	b.fill(h, text)
 	b.cmd.AckMessage = &b.body
 	frame = frame[:body.to]

@@ -325,8 +325,7 @@ func (c *Conn) read() {
 		}
 		if c.tapped != nil {
 			c.tapped.in(cmd)
-		} else if c.command(cmd) && block != nil {
-			block.Reset()
+		} else if c.command(cmd) {
 			c.srv.blocks.Put(block)
 		}
 		c.waitRoom()
@@ -337,7 +336,7 @@ func (c *Conn) read() {
 // in one; or nil after having closed the connection.
 func (c *Conn) decode(frame []byte, text bool) (*pb.GenericCommand, *wire.Block) {
 	if text == c.codec.Text {
-		block := c.srv.blocks.Get().(*wire.Block)
+		block := c.srv.blocks.Get()
 		cmd, inside, err := c.codec.UnmarshalInto(block, frame)
 		if !inside {
 			c.srv.blocks.Put(block)

@@ -71,7 +71,7 @@ type Server struct {
 	reads        sync.Pool // of *[]byte: scratch of readers
 	ahead        sync.Pool // of *[]byte: what was read ahead
 	batches      sync.Pool // of *batch
-	blocks       sync.Pool // of *wire.Block: memory of commands
+	blocks       wire.Blocks
 	writers      sync.Pool // of *writer
 
 	draining sync.Once     // of Shutdown
@@ -110,7 +110,6 @@ func NewServer(o Options) *Server {
 		reads:   bytesPool(readBuffer),
 		ahead:   bytesPool(aheadBuffer),
 		batches: sync.Pool{New: func() any { return new(batch) }},
-		blocks:  sync.Pool{New: func() any { return new(wire.Block) }},
 		writers: sync.Pool{New: func() any { return new(writer) }},
 	}
 }
