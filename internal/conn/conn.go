@@ -181,8 +181,6 @@ func (c *Conn) read() {
 		want = websocket.MessageText
 	}
 	var frame []byte
-	var block *wire.Block // for the next command; nil: none was taken
-	defer func() { c.o.Blocks.Put(block) }()
 	for {
 		typ, err := c.readFrame(&frame)
 		if err != nil {
@@ -196,19 +194,17 @@ func (c *Conn) read() {
 			c.fail(&FrameError{fmt.Errorf("a %v message", typ)})
 			return
 		}
-		if block == nil {
-			block = c.o.Blocks.Get()
-		}
+		block := c.o.Blocks.Get()
 		cmd, inside, err := c.codec.UnmarshalInto(block, frame)
+		if !inside { // not to be kept while nothing comes
+			c.o.Blocks.Put(block)
+			block = nil
+		}
 		if err != nil {
 			c.fail(&FrameError{err})
 			return
 		}
-		var holds *wire.Block
-		if inside {
-			holds, block = block, nil
-		}
-		c.o.OnCommand(cmd, holds)
+		c.o.OnCommand(cmd, block)
 		if cap(frame) > keepBuffer {
 			frame = nil
 		}
