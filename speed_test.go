@@ -26,8 +26,8 @@ func TestSpeed(t *testing.T) {
 		inFlight int
 		most     float64 // times the floor
 	}{
-		{"one at a time", 1, 8},
-		{"256 in flight", 256, 10},
+		{"one at a time", 1, 6},
+		{"256 in flight", 256, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conv := benchConversation(t, benchServer(t))
