@@ -25,6 +25,7 @@ type serveFlags struct {
 	appKey    string
 	masterKey string
 	hooks     hookFlags
+	options   optionFlags
 	files     string
 	grace     time.Duration
 	verbose   bool
@@ -58,12 +59,18 @@ With --hooks the app takes part: the server asks it about messages and
 conversations before they happen, and tells it after. --hook chooses which hooks
 are called, since everything that is asked about waits for the answer.
 
+Whoever is on the open internet should limit what clients may do: --limit-send-rate
+60, --limit-history-rate 120, --limit-request-rate 300, --limit-frame-rate 3000,
+--limit-connections-ip 200 and --limit-connect-rate 500 leave an eager person
+alone and stop a program.
+
 With --metrics the server's counters can be read on an address of their own:
 /metrics has them in the text format of Prometheus, /debug/vars as JSON. There is
 no key to it, so keep the address away from strangers.`,
 		Example: `  rtm serve
   rtm serve --listen :7788 --app-id demo --app-key demo-key --master-key demo-master
   RTM_APP_ID=demo RTM_APP_KEY=demo-key RTM_MASTER_KEY=demo-master rtm serve
+  rtm serve --limit-send-rate 60 --limit-connections-ip 200 --frame-timeout 20s
   rtm serve --hooks http://127.0.0.1:3000/hooks --hook _messageReceived,_messageSent`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,6 +84,7 @@ no key to it, so keep the address away from strangers.`,
 	flags.StringVar(&f.appKey, "app-key", "", "key of the app, for clients (default: made up and printed)")
 	flags.StringVar(&f.masterKey, "master-key", "", "master key of the app, for back ends (default: made up and printed)")
 	f.hooks.flags(flags)
+	f.options.flags(flags)
 	flags.StringVar(&f.files, "files", "", "directory of uploaded files, made when missing (default: they stay in memory)")
 	flags.DurationVar(&f.grace, "grace", 10*time.Second, "how long requests may take to finish at the end")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
@@ -99,10 +107,11 @@ func serve(ctx context.Context, f serveFlags, env environment) error {
 	}
 
 	made := f.makeKeys()
-	options := server.Options{
-		Apps:   []server.App{{ID: f.appID, Key: f.appKey, MasterKey: f.masterKey}},
-		Logger: log, FilesDir: f.files,
+	options, err := f.options.build(server.App{ID: f.appID, Key: f.appKey, MasterKey: f.masterKey})
+	if err != nil {
+		return err
 	}
+	options.Logger, options.FilesDir = log, f.files
 	if err := f.hooks.apply(&options, log); err != nil {
 		return err
 	}

@@ -97,6 +97,11 @@ func TestServeMistakes(t *testing.T) {
 		"--hooks http://x --hook _messageRecieved":        "_messageRecieved",
 		"--hooks http://x --hook-timeout 0s":              "must be positive",
 		"--service-hook nowhere":                          "http",
+		"--verify everything":                             "--verify takes blacklist, conversation, history, login",
+		"--without limits":                                "--without takes blacklist, edit, recall, roles",
+		"--max-frame 5":                                   "MaxFrame is 5",
+		"--origins x/y":                                   "Origins",
+		"--token-key short":                               "TokenKey",
 		"--grace -1s":                                     "must not be negative",
 		"--hooks http://x --hook _messageSent --listen x": "listen on x",
 	} {
