@@ -31,6 +31,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.requests.enter() {
+		if isRoute(r) && !s.stopping.Load() {
+			if !s.cors(w, r) {
+				s.tellRoute(w, r, time.Second)
+			}
+			return
+		}
 		writeError(w, http.StatusServiceUnavailable, int(wire.CodeInternalError), "the server shuts down")
 		return
 	}
@@ -101,7 +107,7 @@ func subprotocol(r *http.Request) (name string, ok bool) {
 // routes are the paths that are not a WebSocket.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/route", s.route)
+	mux.HandleFunc("GET "+routePath, s.route)
 	rest.Mount(mux, rest.Config{
 		Apps:     s.apps,
 		Engine:   s.engine,
@@ -129,12 +135,23 @@ type routeAnswer struct {
 
 const groupID = "g0"
 
-func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+const routePath = "/v1/route"
+
+// isRoute tells whether a request is for the router: a client that is told to go
+// asks it where to, also while this server shuts down. The official SDK takes it
+// ill if that fails.
+func isRoute(r *http.Request) bool {
+	return r.URL.Path == routePath && (r.Method == http.MethodGet || r.Method == http.MethodOptions)
+}
+
+func (s *Server) route(w http.ResponseWriter, r *http.Request) { s.tellRoute(w, r, s.opts.RouteTTL) }
+
+func (s *Server) tellRoute(w http.ResponseWriter, r *http.Request, ttl time.Duration) {
 	socket := s.socketURL(r)
 	writeJSON(w, http.StatusOK, routeAnswer{
 		Server:    socket,
 		Secondary: socket,
-		TTL:       int64(s.opts.RouteTTL / time.Second),
+		TTL:       int64(ttl / time.Second),
 		GroupID:   groupID,
 		GroupURL:  socket,
 	})

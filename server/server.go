@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/leanrtm/realtime/server/internal/command"
 	"github.com/leanrtm/realtime/server/internal/engine"
@@ -134,6 +135,7 @@ func New(o Options) (*Server, error) {
 		LoginTimeout: o.LoginTimeout,
 		FrameTimeout: o.FrameTimeout,
 		FrameRate:    o.Limits.FrameRate,
+		Patience:     o.HookTimeout + patienceWithRequests,
 		Logger:       o.Logger,
 	})
 	blobs := file.Blobs(new(file.Memory))
@@ -154,16 +156,22 @@ func randomKey() []byte {
 	return key
 }
 
+// patienceWithRequests is how much longer than for a hook clients wait for REST
+// requests that are being executed, before they are told to go. A request may take
+// as long as it likes to arrive.
+const patienceWithRequests = time.Second
+
 // Shutdown ends the server in peace: new connections, requests and commands are
 // refused, those in flight finish and are answered, then every client is told to
-// connect again elsewhere and its connection is closed. Will messages are not
-// sent. When ctx ends first, what is left is cut off and ctx's error is returned;
-// the server has ended in either case.
+// connect again elsewhere and has three seconds to go before its connection is
+// closed. Will messages are not sent. When ctx ends first, what is left is cut off
+// and ctx's error is returned; the server has ended in either case.
 //
 // A client that goes finds in the store what this server has acknowledged to
-// anybody: the first is told to go when nothing is in flight any more. What takes
-// longer than a second, such as a hook, is not waited for with that, but by its
-// own connection only.
+// anybody: the first is told to go when no command is in flight any more, however
+// long a hook takes. Requests are waited for with that for a second longer than a
+// hook may take; uploads, for one, take longer, and are waited for at the end. The
+// router still answers, since clients ask it where to go.
 //
 // Shutdown blocks until then, also when the server is being ended by another
 // call. Give the http.Server that serves it a Shutdown afterwards.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/internal/memnet"
+	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/server"
 )
 
@@ -74,10 +75,12 @@ func newPair(t *testing.T, change func(o *server.Options)) *pair {
 }
 
 // client logs in on a connection of its own and notes what it hears.
-func (p *pair) client(id string) (*realtime.IMClient, *heardTexts) {
-	rt, err := realtime.New(realtime.Options{
-		AppID: appID, AppKey: "the-app-key", Server: "http://" + pairRouter, HTTPClient: p.http,
-	})
+func (p *pair) client(id string, change ...func(o *realtime.Options)) (*realtime.IMClient, *heardTexts) {
+	o := realtime.Options{AppID: appID, AppKey: "the-app-key", Server: "http://" + pairRouter, HTTPClient: p.http}
+	for _, f := range change {
+		f(&o)
+	}
+	rt, err := realtime.New(o)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { require.NoError(p.t, rt.Close(context.Background())) })
 	c := rt.NewIMClient(id)
@@ -182,7 +185,7 @@ func TestClientsMoveToAnotherServer(t *testing.T) {
 		require.Zero(t, p.servers[0].Stats().Connections)
 		require.Equal(t, int64(people), p.servers[1].Stats().Sessions)
 		require.Equal(t, uint64(people), p.servers[1].Stats().LoginsResumed)
-		require.Equal(t, map[int]uint64{1001: people}, p.servers[0].Stats().Disconnects)
+		require.Equal(t, map[int]uint64{0: people}, p.servers[0].Stats().Disconnects, "they went by themselves")
 		mu.Lock()
 		defer mu.Unlock()
 		require.Greater(t, len(acked), before+people*20, "they went on")
@@ -209,5 +212,64 @@ func TestClientsMoveToAnotherServer(t *testing.T) {
 			}
 			require.Equal(t, want, h.all(), "what %s heard", ids[i])
 		}
+	})
+}
+
+// A message that a slow hook decides about is heard by everybody before anybody is
+// told to go, however fast they come back elsewhere.
+func TestNobodyGoesBeforeASlowCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, func(o *server.Options) {
+			o.Hooks = &server.Hooks{MessageReceived: func(_ context.Context, m *server.MessageReceived) (server.MessageVerdict, error) {
+				if strings.Contains(m.Content.Data, "slow") {
+					time.Sleep(4500 * ms)
+				}
+				return server.MessageVerdict{}, nil
+			}}
+		})
+		hasty := func(o *realtime.Options) { o.Backoff = func(int) time.Duration { return ms } }
+		tom, _ := p.client("Tom", hasty)
+		jerry, heard := p.client("Jerry", hasty)
+		conv, err := tom.CreateConversation(t.Context(), realtime.ConversationOptions{Members: []string{"Jerry"}})
+		require.NoError(t, err)
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			_, err := conv.Send(t.Context(), realtime.NewTextMessage("slow"))
+			require.NoError(t, err, "it is acknowledged")
+		})
+		synctest.Wait()
+		time.Sleep(100 * ms)
+		p.current.Store(1)
+		require.NoError(t, p.servers[0].Shutdown(t.Context()))
+		sending.Wait()
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"slow"}, heard.all())
+		require.Equal(t, int64(2), p.servers[1].Stats().Sessions)
+		_, err = jerry.OnlineClients(t.Context(), "Tom")
+		require.NoError(t, err)
+	})
+}
+
+// Who is told to go may ask where to, has time for it, and is closed only then.
+func TestTimeToGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		c := e.login("tom")
+		result := make(chan error)
+		go func() { result <- e.srv.Shutdown(t.Context()) }()
+		require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
+		told := time.Now()
+		time.Sleep(2900 * ms)
+		res, body := e.get("GET", "/v1/route?appId="+appID, nil)
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		require.EqualValues(t, 1, body["ttl"], "not to be remembered")
+		require.NotEmpty(t, body["server"])
+		res, _ = e.get("GET", "/1.2/rtm/clients/check-online", nil)
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+		c.WantClosed(1001)
+		require.InDelta(t, 3, time.Since(told).Seconds(), 0.02, "the network takes its time")
+		require.NoError(t, <-result)
+		res, _ = e.get("GET", "/v1/route?appId="+appID, nil)
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	})
 }

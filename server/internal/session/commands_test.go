@@ -179,9 +179,9 @@ func TestShutdownWaitsForLateReplies(t *testing.T) {
 		require.Equal(t, int32(6), reply.GetI())
 		require.Equal(t, "tom", reply.GetPeerId())
 		require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
+		require.Equal(t, 2*time.Second, time.Since(start))
 		c.WantClosed(1001)
 		require.NoError(t, <-result)
-		require.Equal(t, 2*time.Second, time.Since(start))
 		require.Len(t, e.requests, 3)
 	})
 }

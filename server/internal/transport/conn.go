@@ -11,7 +11,6 @@ import (
 	"github.com/leanrtm/realtime/internal/nowait"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
-	"github.com/leanrtm/realtime/server/internal/fanout"
 )
 
 const (
@@ -39,14 +38,14 @@ type Conn struct {
 	recv   Receiver
 	tapped *tapped // nil unless a test listens in
 
-	born            time.Duration // on the alarms' scale
-	lastRead        atomic.Int64  // on the alarms' scale
-	loggedIn        atomic.Bool
-	ending          atomic.Bool // state is not open; for readers without mu
-	draining        atomic.Bool // no command begins any more
-	isQuiet         atomic.Bool // draining, and none is in flight
-	dismissed, said atomic.Bool // of farewell: wanted, begun
-	inflight        atomic.Int32
+	born     time.Duration // on the alarms' scale
+	lastRead atomic.Int64  // on the alarms' scale
+	loggedIn atomic.Bool
+	ending   atomic.Bool // state is not open; for readers without mu
+	draining atomic.Bool // no command begins any more
+	isQuiet  atomic.Bool // draining, and none is in flight
+	told     atomic.Bool // to go elsewhere
+	inflight atomic.Int32
 
 	begun    atomic.Int64 // when the frame that is arriving began; 0: none is
 	rings    atomic.Int64 // when idle will ring
@@ -115,12 +114,8 @@ func (c *Conn) End() {
 	}
 }
 
-// The end of a connection when the server shuts down has two steps. After quiesce
-// no command begins, and when the last one has finished the connection is quiet.
-// After dismiss, as soon as it is quiet, the client is told to go elsewhere, and
-// the connection is closed. The goaway comes after the replies because a client
-// that reads it reads no further.
-
+// quiesce lets no command begin any more. When the last one has finished the
+// connection is quiet.
 func (c *Conn) quiesce() {
 	c.inflight.Add(1) // so that it is not quiet before it is draining
 	c.markDrained()
@@ -131,28 +126,9 @@ func (c *Conn) markDrained() { c.draining.Store(true) }
 
 // quiet is called at least once.
 func (c *Conn) quiet() {
-	if c.isQuiet.Swap(true) {
-		return
+	if !c.isQuiet.Swap(true) {
+		c.srv.settled()
 	}
-	c.srv.settled()
-	if c.dismissed.Load() {
-		c.farewell()
-	}
-}
-
-func (c *Conn) dismiss() {
-	c.dismissed.Store(true)
-	if c.isQuiet.Load() {
-		c.farewell()
-	}
-}
-
-func (c *Conn) farewell() {
-	if c.said.Swap(true) {
-		return
-	}
-	c.Push(nil, c.srv.goaway, fanout.ClassReply, Hold{})
-	c.Close(statusGoingAway, "server shuts down")
 }
 
 // Close writes what is queued, then a close frame. The connection ends when the

@@ -62,6 +62,19 @@
 // than 200 ms. While one push waits, all later pushes of that connection wait
 // behind it; replies pass.
 //
+// # The end
+//
+// Shutdown goes by steps that all connections take together:
+//
+//	serving ──▶ quiet ──▶ told to go ──▶ closed
+//
+// From the first step on no command begins; those in flight finish, and are
+// answered. When the last of them has, goaway is sent: whoever reads it reads no
+// further, comes back elsewhere, and finds everything in the store that was
+// acknowledged here. Clients go by themselves. Those that are still there after 3 s
+// are closed with 1001; closing at once would surprise a client that asks the router
+// where to go first. What ctx does not leave time for is cut.
+//
 // # Failures
 //
 //   - A frame larger than allowed: close 4109. One that does not decode, is of

@@ -88,6 +88,7 @@ func options() transport.Options {
 		QueueFrames:  4096,
 		ReadTimeout:  360 * time.Second,
 		LoginTimeout: 60 * time.Second,
+		Patience:     2 * time.Second,
 		Logger:       slog.New(slog.DiscardHandler),
 	}
 }

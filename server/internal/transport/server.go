@@ -15,6 +15,7 @@ import (
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/tap"
 	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
 )
 
 // Options are the figures of a Server. All are required.
@@ -26,6 +27,7 @@ type Options struct {
 	LoginTimeout time.Duration // time to open a first session; ≤ 0: any
 	FrameTimeout time.Duration // for one frame to arrive, from its first byte on; ≤ 0: any
 	FrameRate    int           // frames of one connection per minute, pings included; ≤ 0: any
+	Patience     time.Duration // of Shutdown, for what it waits for besides commands
 	Logger       *slog.Logger
 }
 
@@ -33,7 +35,7 @@ type Options struct {
 const (
 	writeTimeout = 10 * time.Second       // for one write of at most chunkSize
 	closeTimeout = 5 * time.Second        // for the peer's close frame after ours
-	quietTimeout = time.Second            // for the commands of all connections, before those whose have finished are closed
+	moveTimeout  = 3 * time.Second        // for clients to go by themselves when they were told to
 	holdGap      = 10 * time.Millisecond  // between a reply and the pushes held for it
 	holdLimit    = 200 * time.Millisecond // how long a push is held at most
 )
@@ -225,10 +227,13 @@ func (s *Server) refuse() []*Conn {
 // until they have ended. When ctx ends first, what is left is cut, and ctx's
 // error is returned. Close must follow in either case.
 //
-// Nobody is told to go before the commands of all connections have finished, and
-// others is closed: whoever goes finds everything in the store that this server
-// still puts there, and was pushed the rest. But that is waited for a second
-// only; then each connection goes when its own commands have finished.
+// Nobody is told to go before the commands of all connections have finished:
+// whoever goes finds everything in the store that this server still puts there,
+// and was pushed the rest. For others, which is closed when that is true of them,
+// it waits as well, but no longer than its Patience.
+//
+// Clients that were told to go have moveTimeout to do so. Some ask first where to,
+// and are not prepared to lose the connection meanwhile.
 func (s *Server) Shutdown(ctx context.Context, others <-chan struct{}) error {
 	conns := s.refuse()
 	s.draining.Do(func() {
@@ -238,27 +243,47 @@ func (s *Server) Shutdown(ctx context.Context, others <-chan struct{}) error {
 		}
 		s.settled()
 	})
-	patience := time.NewTimer(quietTimeout)
-	defer patience.Stop()
-waiting:
-	for _, quiet := range []<-chan struct{}{s.calm, others} {
-		select {
-		case <-quiet:
-		case <-patience.C:
-			break waiting
-		case <-ctx.Done():
-			break waiting
-		}
+	patience, cancel := context.WithTimeout(ctx, s.opts.Patience)
+	defer cancel()
+	await(ctx, s.calm)
+	await(patience, others)
+	if ctx.Err() == nil {
+		s.farewell(ctx, conns)
 	}
-	for _, c := range conns {
-		c.dismiss()
-	}
-	select {
-	case <-s.gone:
-		return nil
-	case <-ctx.Done():
+	if !await(ctx, s.gone) {
 		s.cut()
 		return ctx.Err()
+	}
+	return nil
+}
+
+// farewell tells clients to go, and closes the connections of those who stay.
+func (s *Server) farewell(ctx context.Context, conns []*Conn) {
+	for _, c := range conns {
+		if !c.told.Swap(true) {
+			c.Push(nil, s.goaway, fanout.ClassReply, fanout.Hold{})
+		}
+	}
+	moving, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	await(moving, s.gone)
+	for _, c := range conns {
+		c.Close(statusGoingAway, "server shuts down")
+	}
+}
+
+// await returns true if done is closed before ctx ends.
+func await(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done: // at the same time
+		return true
+	default:
+		return false
 	}
 }
 

@@ -40,17 +40,20 @@ func TestShutdownTellsEverybodyAndLetsCommandsFinish(t *testing.T) {
 		result := make(chan error)
 		go func() { result <- e.srv.Shutdown(t.Context(), nothing()) }()
 
-		require.Equal(t, pb.CommandType_goaway, idle.Read().GetCmd())
-		idle.WantClosed(goingAway)
-		require.Equal(t, time.Second, time.Since(start), "somebody may still be acknowledged something")
-
+		synctest.Wait()
 		busy.Send(command(2)) // too late
 		require.Equal(t, int32(1), busy.Read().GetI(), "who reads the goaway reads no further")
 		require.Equal(t, 3*time.Second, time.Since(start))
-		goaway := busy.Read()
-		require.Equal(t, pb.CommandType_goaway, goaway.GetCmd())
-		require.Nil(t, goaway.I)
-		busy.WantClosed(goingAway)
+		for _, c := range []*wstest.Conn{idle, busy} {
+			goaway := c.Read()
+			require.Equal(t, pb.CommandType_goaway, goaway.GetCmd())
+			require.Nil(t, goaway.I)
+			require.Equal(t, 3*time.Second, time.Since(start), "nobody goes before all have finished")
+		}
+		for _, c := range []*wstest.Conn{idle, busy} {
+			c.WantClosed(goingAway)
+			require.Equal(t, 6*time.Second, time.Since(start), "they could have gone by themselves")
+		}
 
 		require.NoError(t, <-result)
 		require.Equal(t, transport.Why{Code: goingAway, Reason: "server shuts down", Drained: true}, *p.ended())
@@ -149,8 +152,24 @@ func TestShutdownWaitsForEverybodysCommands(t *testing.T) {
 		for _, c := range []*wstest.Conn{busy, idle} {
 			require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
 			require.Equal(t, 600*time.Millisecond, time.Since(start))
-			c.WantClosed(goingAway)
+			c.Net.Close()
 		}
+		require.NoError(t, <-result)
+		require.Equal(t, 600*time.Millisecond, time.Since(start), "who goes is not waited for")
+	})
+}
+
+// What else is waited for may take for ever; commands may not be left behind.
+func TestShutdownHasPatienceWithOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		c, _ := e.connect()
+		start := time.Now()
+		result := make(chan error)
+		go func() { result <- e.srv.Shutdown(t.Context(), make(chan struct{})) }()
+		require.Equal(t, pb.CommandType_goaway, c.Read().GetCmd())
+		require.Equal(t, options().Patience, time.Since(start))
+		c.WantClosed(goingAway)
 		require.NoError(t, <-result)
 	})
 }
