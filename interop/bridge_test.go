@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,21 +27,67 @@ const mainServer = "main"
 type testServer struct {
 	*realtimetest.Server
 	plain, secure *httptest.Server
+	successive    *succession // nil: what realtimetest serves is served
+}
+
+// succession is servers one after the other, with the same data.
+type succession struct {
+	options server.Options
+	now     atomic.Pointer[server.Server]
+}
+
+// next lets a server begin.
+func (s *succession) next() error {
+	srv, err := server.New(s.options)
+	if err == nil {
+		s.now.Store(srv)
+	}
+	return err
+}
+
+// replace lets the server end in order, then the next one begin.
+func (s *succession) replace(ctx context.Context) error {
+	return errors.Join(s.now.Load().Shutdown(ctx), s.next())
+}
+
+func (s *succession) end() error {
+	return errors.Join(s.now.Load().Close(), s.options.Store.Close())
 }
 
 // startServer starts one. A recorder, if there is one, keeps what comes in
 // plainly.
 func startServer(t *testing.T, r *recorder, opts ...realtimetest.Option) *testServer {
 	srv := realtimetest.NewServer(t, opts...)
-	plain := httptest.NewUnstartedServer(srv.Handler())
+	return serve(srv, srv.Handler(), nil, r)
+}
+
+// startSuccession starts a server that can be replaced. The one of realtimetest
+// only lends its keys.
+func startSuccession(t *testing.T) *testServer {
+	s := new(succession)
+	keys := realtimetest.NewServer(t, realtimetest.WithServerOptions(func(o *server.Options) { s.options = *o }))
+	s.options.Store = server.NewMemoryStore()
+	if err := s.next(); err != nil {
+		t.Fatal(err)
+	}
+	return serve(keys, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.now.Load().ServeHTTP(w, r) }), s, nil)
+}
+
+func serve(srv *realtimetest.Server, h http.Handler, successive *succession, r *recorder) *testServer {
+	plain := httptest.NewUnstartedServer(h)
 	if r != nil {
 		plain.Listener = recordingListener{plain.Listener, r}
 	}
 	plain.Start()
-	return &testServer{srv, plain, httptest.NewTLSServer(srv.Handler())}
+	return &testServer{srv, plain, httptest.NewTLSServer(h), successive}
 }
 
-func (s *testServer) stop() {
+func (s *testServer) stop(t *testing.T) {
+	if s.successive != nil {
+		if err := s.successive.end(); err != nil {
+			t.Error(err)
+		}
+	}
 	s.plain.Close()
 	s.secure.Close()
 }
@@ -89,7 +136,7 @@ func (b *bridge) close() {
 		p.listening.Wait()
 	}
 	for _, s := range b.servers {
-		s.stop()
+		s.stop(b.t)
 	}
 }
 
@@ -138,6 +185,7 @@ type arguments struct {
 	Server, Client, Reason, Name, Conv, ID, From, Text string
 	To                                                 []string
 	NoSync                                             bool
+	Successive                                         bool
 	Verify                                             string            // what must be signed
 	TokenTTL                                           int               // seconds
 	Names                                              map[string]string // by placeholder
@@ -192,6 +240,8 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 			}
 		}
 		return names, nil
+	case "replace":
+		return nil, s.successive.replace(ctx)
 	case "restart":
 		s.Restart()
 		return nil, nil
@@ -226,7 +276,10 @@ func (b *bridge) do(ctx context.Context, method string, raw json.RawMessage) (an
 
 // startServer starts another server for one case and tells where it is.
 func (b *bridge) startServer(args arguments) any {
-	s := startServer(b.t, b.recorder, realtimetest.WithServerOptions(func(o *server.Options) {
+	if args.Successive {
+		return b.know(startSuccession(b.t))
+	}
+	return b.know(startServer(b.t, b.recorder, realtimetest.WithServerOptions(func(o *server.Options) {
 		o.TokenTTL = time.Duration(args.TokenTTL) * time.Second
 		// Users of the app, of whom the server knows nothing else.
 		o.Users = func(_ context.Context, _, session string) (string, error) {
@@ -240,7 +293,11 @@ func (b *bridge) startServer(args arguments) any {
 		app.VerifyLogin = args.Verify == "logins"
 		app.VerifyConversation = args.Verify == "conversations"
 		app.VerifyBlacklist = args.Verify == "blacklists"
-	}))
+	})))
+}
+
+// know names a server and tells where it is.
+func (b *bridge) know(s *testServer) any {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	name := fmt.Sprintf("server %d", len(b.servers))

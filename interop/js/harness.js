@@ -170,6 +170,10 @@ function timeout(promise, ms) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+// uncaught are the errors of this process that nobody has caught: without the
+// harness, each would have ended it.
+const uncaught = [];
+
 async function runCase(version, { capability, title, way, body, lacks = [] }) {
   const result = { case: title, capability, way };
   const cleanup = [];
@@ -241,5 +245,5 @@ async function run(version, cases) {
 
 module.exports = {
   JS_TO_JS, JS_TO_GO, GO_TO_JS,
-  assert, both, js, load, device, storage, go, bridge, event, collect, sleep, until, fails, name, meet, run, env, listenToGo,
+  assert, both, js, load, device, storage, go, bridge, event, collect, sleep, until, fails, name, meet, run, uncaught, env, listenToGo,
 };

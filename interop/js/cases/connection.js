@@ -1,6 +1,6 @@
 'use strict';
 
-const { assert, both, meet, sleep, JS_TO_JS, JS_TO_GO } = require('../harness');
+const { assert, both, meet, sleep, uncaught, JS_TO_JS, JS_TO_GO } = require('../harness');
 
 const pair = async ({ a, b }, options) => {
   const [tom, jerry] = [await a('tom', options), await b('jerry', options)];
@@ -65,6 +65,18 @@ module.exports = [
     await comesBack(tom);
     await says(tom, jerry, conv, 'moved');
     await says(jerry, tom, conv, 'found you');
+  }),
+
+  both('goaway', 'a server that ends in order, and the next one', async context => {
+    const at = await context.server({ successive: true });
+    const { tom, jerry, conv } = await pair(context, { at });
+    await says(tom, jerry, conv, 'before');
+    await context.go('replace', { server: at.name });
+    await Promise.all([tom, jerry].map(comesBack));
+    await says(tom, jerry, conv, 'after');
+    await says(jerry, tom, conv, 'here too');
+    assert.deepStrictEqual((await jerry.history(conv)).map(m => m.text), ['before', 'after', 'here too']);
+    assert.deepStrictEqual(uncaught, []); // whoever asks where to go is answered, and not closed on
   }),
 
   both('session token expiry', 'reopens without the token', async context => {
