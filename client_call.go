@@ -171,7 +171,7 @@ func (c *IMClient) callFailed(ctx context.Context, command string, err error, sa
 	}
 	if answer := (*router.Error)(nil); errors.As(err, &answer) && answer.Code != 0 {
 		e := newError(ErrorCode(answer.Code), "")
-		e.HTTPStatus = answer.Status
+		e.HTTPStatus, e.RetryAfter = answer.Status, answer.After
 		err = fmt.Errorf("%w: %w", e, err)
 	}
 	return &callError{command: command, safe: safe, err: err}

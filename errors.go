@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/leanrtm/realtime/internal/event"
 	"github.com/leanrtm/realtime/internal/pb"
@@ -69,6 +70,9 @@ type Error struct {
 	AppCode    int    // code that a hook of the app chose
 	AppMessage string // text that a hook of the app chose
 	HTTPStatus int    // status of a REST answer; 0 for others
+	// RetryAfter is when the server that has too much to do (HTTPStatus 429 or 503)
+	// wants to be asked again; 0: it does not say.
+	RetryAfter time.Duration
 
 	// retrySafe: the command has no second effect when it is repeated, even if
 	// the refusal leaves open whether the first one took place.

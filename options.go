@@ -44,7 +44,8 @@ type Options struct {
 	// Backoff is the delay before reconnect 0, 1, …; nil: 1 to 8 s, then 8 to
 	// 16 s, doubled each time up to 300 to 600 s. These are random, so that clients
 	// that lose their server together do not come back together; whoever shortens
-	// them should keep that. It must be safe for concurrent use.
+	// them should keep that. A server that has too much to do can ask for a longer
+	// delay, up to ten minutes (Retry-After). It must be safe for concurrent use.
 	Backoff func(attempt int) time.Duration
 	// CommandTimeout is for every call whose ctx has no deadline; 0: 20 s.
 	CommandTimeout time.Duration

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // Headers of REST requests.
@@ -150,11 +152,31 @@ type restCall struct {
 	answer       any    // filled from JSON; nil: not read
 }
 
+// maxRESTAttempts is how often a request is made to a server that says when to come
+// back.
+const maxRESTAttempts = 4
+
 // rest sends a request and reads the answer. A refusal is an *Error with
-// HTTPStatus.
+// HTTPStatus. If the server has too much to do, and says when it has not, the
+// request is made again then, as long as ctx lasts.
 func (rt *Realtime) rest(ctx context.Context, call restCall) error {
 	ctx, cancel := rt.withTimeout(ctx)
 	defer cancel()
+	for attempt := 1; ; attempt++ {
+		err := rt.restOnce(ctx, call)
+		refusal := (*Error)(nil)
+		if !errors.As(err, &refusal) || refusal.RetryAfter == 0 || attempt >= maxRESTAttempts ||
+			!retryafter.Fits(ctx, refusal.RetryAfter) {
+			return err
+		}
+		if !retryafter.Sleep(ctx, refusal.RetryAfter) {
+			return fmt.Errorf("%w: %w", contextError(ctx), err)
+		}
+	}
+}
+
+// restOnce is one attempt of rest.
+func (rt *Realtime) restOnce(ctx context.Context, call restCall) error {
 	var body io.Reader
 	if call.body != nil {
 		text, err := json.Marshal(call.body)
@@ -188,7 +210,9 @@ func (rt *Realtime) rest(ctx context.Context, call restCall) error {
 		}
 		return fmt.Errorf("realtime: read REST answer: %w", err)
 	case resp.StatusCode/100 != 2:
-		return restError(resp.StatusCode, text)
+		refusal := restError(resp.StatusCode, text)
+		refusal.RetryAfter = retryafter.Of(resp)
+		return refusal
 	case len(text) > maxRESTAnswer:
 		return fmt.Errorf("realtime: REST answer of %s is longer than %d bytes", call.path, maxRESTAnswer)
 	case call.answer == nil:

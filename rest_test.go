@@ -236,3 +236,80 @@ func TestLoginAsUserFails(t *testing.T) {
 		})
 	}
 }
+
+// A server that has too much to do and says when it has not is asked again then; the
+// request is refused if that would be too late.
+func TestRESTComesBackWhenTheServerWants(t *testing.T) {
+	type reply struct {
+		status int
+		after  string
+	}
+	for name, test := range map[string]struct {
+		replies  []reply
+		within   time.Duration // 0: the default
+		took     time.Duration
+		requests int
+		err      bool
+		told     time.Duration
+	}{
+		"too many requests": {[]reply{{429, "3"}, {429, "4"}}, 0, 7 * time.Second, 3, false, 0},
+		"no room":           {[]reply{{503, "3"}}, 0, 3 * time.Second, 2, false, 0},
+		"always":            {[]reply{{429, "1"}, {429, "1"}, {429, "1"}, {429, "1"}}, 0, 3 * time.Second, 4, true, time.Second},
+		"without a time":    {[]reply{{429, ""}}, 0, 0, 1, true, 0},
+		"broken":            {[]reply{{500, "3"}}, 0, 0, 1, true, 0},
+		"too late":          {[]reply{{503, "3"}}, 3 * time.Second, 0, 1, true, 3 * time.Second},
+		"in time":           {[]reply{{503, "3"}}, 4 * time.Second, 3 * time.Second, 2, false, 0},
+		"tomorrow":          {[]reply{{503, "86400"}}, 48 * time.Hour, 0, 1, true, 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				requests := 0
+				w.withMemberInfoBy(func(rw http.ResponseWriter, _ string) {
+					if requests++; requests > len(test.replies) {
+						_, _ = rw.Write([]byte(`{"results":[]}`))
+						return
+					}
+					r := test.replies[requests-1]
+					rw.Header().Set("Retry-After", r.after)
+					rw.WriteHeader(r.status)
+					_, _ = rw.Write([]byte(`{"code":4113,"error":"busy"}`))
+				})
+				tom := w.open("Tom")
+				ctx := t.Context()
+				if test.within > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, test.within)
+					defer cancel()
+				}
+				begin := time.Now()
+				err := askRoles(ctx, tom)
+				require.Equal(t, test.took, time.Since(begin))
+				require.Equal(t, test.requests, requests)
+				if !test.err {
+					require.NoError(t, err)
+					return
+				}
+				var refused *realtime.Error
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, test.told, refused.RetryAfter)
+			})
+		})
+	}
+}
+
+// Cancelling ends the wait.
+func TestRESTWaitIsCancelled(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.withMemberInfoBy(func(rw http.ResponseWriter, _ string) {
+			rw.Header().Set("Retry-After", "5")
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		})
+		tom := w.open("Tom")
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		err := askRoles(ctx, tom)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, time.Second, time.Since(begin))
+	})
+}

@@ -12,11 +12,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // apiPath is where the interface begins.
@@ -27,7 +27,6 @@ const (
 	maxAttempts    = 4
 	firstDelay     = 500 * time.Millisecond // doubled every time, and up to half of it on top
 	attemptTimeout = 20 * time.Second
-	maxRetryAfter  = time.Minute
 	maxAnswer      = 32 << 20
 )
 
@@ -95,14 +94,14 @@ func (c *Client) do(ctx context.Context, k call) error {
 		if delay == 0 {
 			delay = backoff(attempt)
 		}
-		if k.effect == once || !out.again || attempt >= maxAttempts || !fits(ctx, delay) {
+		if k.effect == once || !out.again || attempt >= maxAttempts || !retryafter.Fits(ctx, delay) {
 			return c.failed(&k, out.err, unknown)
 		}
 		c.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "request is repeated",
 			slog.String("method", k.method), slog.String("path", apiPath+k.path),
 			slog.Int("attempt", attempt), slog.Duration("delay", delay), slog.Any("error", out.err))
-		if err := sleep(ctx, delay); err != nil {
-			return c.failed(&k, fmt.Errorf("%w: %w", err, out.err), unknown)
+		if !retryafter.Sleep(ctx, delay) {
+			return c.failed(&k, fmt.Errorf("%w: %w", contextError(ctx), out.err), unknown)
 		}
 	}
 }
@@ -120,24 +119,6 @@ func (*Client) failed(k *call, err error, unknown bool) error {
 func backoff(attempt int) time.Duration {
 	d := firstDelay << (attempt - 1)
 	return d + rand.N(d/2)
-}
-
-// fits tells whether there is time left for a delay.
-func fits(ctx context.Context, d time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > d
-}
-
-// sleep waits, unless ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return contextError(ctx)
-	}
 }
 
 // contextError is why ctx is over: realtime.ErrTimeout for a deadline.
@@ -232,26 +213,16 @@ func refused(k *call, resp *http.Response, text []byte) outcome {
 		tooMany = realtime.ErrMessageSentQuotaExceeded
 	}
 	e := refusal(resp.StatusCode, text, tooMany)
-	out := outcome{err: e}
+	e.RetryAfter = retryafter.Of(resp)
+	out := outcome{err: e, after: e.RetryAfter}
 	switch resp.StatusCode {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		out.again = true
 	case http.StatusTooManyRequests:
-		out.after = retryAfter(resp.Header)
-		out.again = out.after > 0 && out.after <= maxRetryAfter
+		out.again = out.after > 0
 	}
 	out.unknown = resp.StatusCode/100 == 5 || gaveUp(e.Code)
 	return out
-}
-
-// retryAfter is the time after which a server wants to be asked again; 0: it
-// does not say, in seconds.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds <= 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // marshalJSON is json.Marshal that does not escape what matters in HTML only:

@@ -31,8 +31,10 @@
 // four times, with half a second, one and two seconds between, and jitter. Each
 // attempt may take twenty seconds. A message or broadcast is sent once, unless
 // [Options.RetrySends] is set: then every attempt carries the same token, by
-// which package server knows them as one; other servers may not. An answer 429
-// is only repeated if it says, in Retry-After, to come back within a minute.
+// which package server knows them as one; other servers may not. A server that
+// says, in Retry-After of an answer 429 or 503, when to come back is obeyed if that
+// is within a minute and before the deadline of ctx; else the call fails. What was
+// answered with 429 and does not say so is not repeated.
 //
 // # Errors
 //

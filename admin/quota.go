@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // Quota is how many messages and broadcasts an app may send by REST. In each
@@ -75,8 +76,8 @@ func (qs *quotas) wait(ctx context.Context, q quota) error {
 		if err != nil || delay <= 0 {
 			return err
 		}
-		if err := sleep(ctx, delay); err != nil {
-			return err
+		if !retryafter.Sleep(ctx, delay) {
+			return contextError(ctx)
 		}
 	}
 }

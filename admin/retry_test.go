@@ -116,6 +116,9 @@ func TestRetries(t *testing.T) {
 	again := func(seconds string) answer {
 		return answer{status: 429, body: `{"code":429,"error":"slow down"}`, head: http.Header{"Retry-After": {seconds}}}
 	}
+	full := func(seconds string) answer {
+		return answer{status: 503, body: `{"code":4200,"error":"full"}`, head: http.Header{"Retry-After": {seconds}}}
+	}
 	never := func(o *admin.Options) {}
 	type call = func(ctx context.Context, c *admin.Client) error
 	for name, tc := range map[string]struct {
@@ -137,6 +140,8 @@ func TestRetries(t *testing.T) {
 		"too many":                   {get, never, []answer{again("")}, 1, realtime.ErrConversationAPIQuotaExceeded, false, true},
 		"too many, soon":             {get, never, []answer{again("7"), stats}, 2, nil, false, false},
 		"too many, tomorrow":         {get, never, []answer{again("86400")}, 1, realtime.ErrConversationAPIQuotaExceeded, false, true},
+		"full, soon":                 {get, never, []answer{full("7"), stats}, 2, nil, false, false},
+		"full, tomorrow":             {get, never, []answer{full("86400")}, 1, realtime.ErrInternalError, true, true},
 		"a send":                     {send, never, []answer{sent}, 1, nil, false, false},
 		"a send that fails":          {send, never, []answer{status(503), sent}, 1, realtime.ErrOutcomeUnknown, true, false},
 		"a send that is lost":        {send, never, []answer{lost, sent}, 1, realtime.ErrOutcomeUnknown, true, false},
@@ -469,4 +474,21 @@ func TestSecretsStayWithTheServer(t *testing.T) {
 	defer cancel()
 	_, err = c.Stats(ctx)
 	require.ErrorContains(t, err, "redirects")
+}
+
+// When the server wants to be asked again is told, and nobody waits for what comes
+// after the deadline.
+func TestRetryAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := scripted(t, nil, answer{status: 429, head: http.Header{"Retry-After": {"7"}}})
+		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+		defer cancel()
+		begin := time.Now()
+		_, err := c.Stats(ctx)
+		require.Zero(t, time.Since(begin))
+		require.Len(t, s.at, 1)
+		var refused *realtime.Error
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, 7*time.Second, refused.RetryAfter)
+	})
 }

@@ -2,12 +2,15 @@ package server_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server"
@@ -363,5 +367,42 @@ func TestLargeRequestBody(t *testing.T) {
 		body := `{"m":["tom"],"x":"` + strings.Repeat("x", 2<<20) + `"}`
 		require.Equal(t, http.StatusRequestEntityTooLarge, e.post("/1.2/rtm/conversations", body, masterKey+",master").StatusCode)
 		time.Sleep(time.Second) // the HTTP server waits before it cuts a peer off
+	})
+}
+
+// A client that a full server refuses comes back when the server wants it to,
+// however hasty its own backoff is.
+func TestARefusedClientObeysRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, func(o *server.Options) { o.Limits.Connections = 1 })
+		first, _ := p.client("first")
+		o := realtime.Options{AppID: appID, AppKey: "the-app-key", Server: "http://" + pairRouter, HTTPClient: p.http, RetryOpen: true}
+		o.Backoff = func(int) time.Duration { return ms }
+		var mu sync.Mutex
+		var delays []time.Duration
+		opened := make(chan error)
+		rt, err := realtime.New(o)
+		require.NoError(t, err)
+		rt.OnSchedule(func(_ context.Context, e *realtime.ScheduleEvent) {
+			mu.Lock()
+			defer mu.Unlock()
+			delays = append(delays, e.Delay)
+		})
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := rt.NewIMClient("second").Open(ctx)
+			opened <- errors.Join(err, rt.Close(context.Background()))
+		}()
+		time.Sleep(20 * time.Second)
+		require.NoError(t, first.Realtime().Close(t.Context()))
+		require.NoError(t, <-opened)
+		mu.Lock()
+		defer mu.Unlock()
+		require.NotEmpty(t, delays)
+		for _, d := range delays {
+			require.GreaterOrEqual(t, d, time.Second)
+			require.LessOrEqual(t, d, 5*time.Second)
+		}
 	})
 }

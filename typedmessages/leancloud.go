@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // LeanCloudUploader stores files in the file storage of the app: it asks for a
@@ -141,7 +142,7 @@ func (l *leanCloud) call(ctx context.Context, path string, body, result any) err
 			return fmt.Errorf("read answer: %w", err)
 		}
 		if res.StatusCode >= http.StatusBadRequest {
-			return apiError(res.StatusCode, answer)
+			return apiError(res, answer)
 		}
 		if result == nil {
 			return nil
@@ -154,14 +155,15 @@ func (l *leanCloud) call(ctx context.Context, path string, body, result any) err
 }
 
 // apiError is the error of an answer of the app's API.
-func apiError(status int, body []byte) error {
+func apiError(res *http.Response, body []byte) error {
 	var answer struct {
 		Code  int    `json:"code"`
 		Error string `json:"error"`
 	}
 	_ = json.Unmarshal(body, &answer) // whatever it is, the status is known
 	return &realtime.Error{
-		Code: realtime.ErrorCode(answer.Code), Detail: answer.Error, HTTPStatus: status,
+		Code: realtime.ErrorCode(answer.Code), Detail: answer.Error,
+		HTTPStatus: res.StatusCode, RetryAfter: retryafter.Of(res),
 	}
 }
 
@@ -219,6 +221,7 @@ type providerError struct {
 	provider string
 	status   int
 	text     string
+	after    time.Duration // when it wants to be asked again; 0: it does not say
 }
 
 func (e *providerError) Error() string {

@@ -10,6 +10,8 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
+
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // form is an upload as one multipart form.
@@ -156,7 +158,7 @@ func (l *leanCloud) exchange(req *http.Request, provider string, result func(bod
 	if res.StatusCode >= http.StatusMultipleChoices {
 		const enough = 300
 		text, _ := io.ReadAll(io.LimitReader(res.Body, enough)) // a help for the reader of the error only
-		return &providerError{provider: provider, status: res.StatusCode, text: strings.TrimSpace(string(text))}
+		return &providerError{provider: provider, status: res.StatusCode, text: strings.TrimSpace(string(text)), after: retryafter.Of(res)}
 	}
 	if result == nil {
 		return nil

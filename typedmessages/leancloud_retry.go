@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leanrtm/realtime"
+	"github.com/leanrtm/realtime/internal/retryafter"
 )
 
 // permanent is an error that trying again cannot help.
@@ -41,20 +42,33 @@ func temporary(err error) bool {
 	return errors.As(err, &transport)
 }
 
+// after is when a server wants to be asked again; 0: it does not say.
+func after(err error) time.Duration {
+	var (
+		provider *providerError
+		api      *realtime.Error
+	)
+	switch {
+	case errors.As(err, &provider):
+		return provider.after
+	case errors.As(err, &api):
+		return api.RetryAfter
+	}
+	return 0
+}
+
 // retry runs once up to maxAttempts times while its error is temporary, with
-// growing pauses. It ends early with ctx.
+// growing pauses, longer if the server says so. It ends early with ctx, and when
+// that would be over before the next attempt.
 func retry(ctx context.Context, once func() error) error {
 	delay := retryDelay
 	for n := 1; ; n++ {
 		err := once()
-		if err == nil || n == maxAttempts || ctx.Err() != nil || !temporary(err) {
+		wait := max(delay, after(err))
+		if err == nil || n == maxAttempts || ctx.Err() != nil || !temporary(err) || !retryafter.Fits(ctx, wait) {
 			return err
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !retryafter.Sleep(ctx, wait) {
 			return errors.Join(ctxError(ctx), err)
 		}
 		delay *= 2

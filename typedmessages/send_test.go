@@ -28,6 +28,7 @@ type storage struct {
 	next     http.RoundTripper
 	mu       sync.Mutex
 	statuses []int
+	after    string // when to come back
 	uploads  int
 }
 
@@ -44,7 +45,7 @@ func (s *storage) RoundTrip(r *http.Request) (*http.Response, error) {
 	status := s.statuses[0]
 	s.statuses = s.statuses[1:]
 	_, err := io.Copy(io.Discard, r.Body)
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, err
+	return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {s.after}}, Body: http.NoBody, Request: r}, err
 }
 
 // chat is a conversation of two on a server in memory.
@@ -279,6 +280,29 @@ func TestProviderRefuses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A provider that says when to come back is left alone until then.
+func TestProviderHasTooMuchToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chat := newChat(t)
+		send := func() (time.Duration, error) {
+			content := typedmessages.NewImageMessage(typedmessages.NewFile("n", strings.NewReader("the bytes")))
+			begin := time.Now()
+			_, err := chat.conv.Send(t.Context(), content)
+			return time.Since(begin), err
+		}
+		chat.files.statuses, chat.files.after = []int{429, 503}, "5"
+		took, err := send()
+		require.NoError(t, err)
+		require.Equal(t, 3, chat.files.uploads)
+		require.GreaterOrEqual(t, took, 10*time.Second)
+		require.Less(t, took, 11*time.Second)
+		chat.files.statuses, chat.files.after = []int{429}, "86400"
+		took, err = send()
+		require.ErrorContains(t, err, "answered 429")
+		require.Less(t, took, time.Second)
+	})
 }
 
 type cancelling func()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/leanrtm/realtime/internal/retryafter"
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
 	if err != nil {
 		dialErr := &DialError{URL: url, Err: err}
 		if resp != nil {
-			dialErr.Status = resp.StatusCode
+			dialErr.Status, dialErr.After = resp.StatusCode, retryafter.Of(resp)
 		}
 		return nil, dialErr
 	}

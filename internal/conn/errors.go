@@ -3,6 +3,7 @@ package conn
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/leanrtm/realtime/internal/wire"
 )
@@ -47,9 +48,13 @@ func (e *FrameError) Unwrap() error { return e.Err }
 // DialError says that a connection could not be opened.
 type DialError struct {
 	URL    string
-	Status int // of the answer to the upgrade request; 0: none came
+	Status int           // of the answer to the upgrade request; 0: none came
+	After  time.Duration // when the server wants to be asked again; 0: it does not say
 	Err    error
 }
+
+// RetryAfter returns when the server wants to be asked again; 0: it does not say.
+func (e *DialError) RetryAfter() time.Duration { return e.After }
 
 // Error implements error.
 func (e *DialError) Error() string { return "connect to " + e.URL + ": " + e.Err.Error() }

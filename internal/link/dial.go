@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/leanrtm/realtime/internal/conn"
 	"github.com/leanrtm/realtime/internal/pb"
+	"github.com/leanrtm/realtime/internal/retryafter"
 	"github.com/leanrtm/realtime/internal/rpc"
 	"github.com/leanrtm/realtime/internal/wire"
 )
@@ -22,6 +24,7 @@ type dialResult struct {
 	live      *live    // without a generation yet
 	endpoints []string // in the order in which they were tried
 	err       error
+	after     time.Duration // when somebody wants to be asked again who refused; 0: somebody did not say
 }
 
 // ConnectError says that no endpoint could be reached. It matches
@@ -84,7 +87,17 @@ func (l *Link) connect(ctx context.Context, known []string, fresh bool) dialResu
 		}
 		failures = append(failures, err)
 	}
-	return dialResult{err: &ConnectError{join(failures)}}
+	return dialResult{err: &ConnectError{join(failures)}, after: after(failures)}
+}
+
+// after is when the first of those that refused wants to be asked again, or 0 if
+// one has failed for another reason, since that may be over any moment.
+func after(failures []error) time.Duration {
+	first := retryafter.OfError(failures[0])
+	for _, err := range failures[1:] {
+		first = min(first, retryafter.OfError(err))
+	}
+	return first
 }
 
 // join is errors.Join on one line, for logs.

@@ -49,7 +49,8 @@
 //     written is reported as not sent. DISCONNECT, SCHEDULE.
 //   - An attempt fails at every endpoint: SCHEDULE with the next number, and the
 //     next attempt asks for fresh endpoints. If there are none to be had, the
-//     old ones are tried.
+//     old ones are tried. If everybody that was asked refused with the time to come
+//     back (Retry-After), the next attempt is not before the first of these times.
 //   - The server closes with a fatal code: Errored, and commands fail; no
 //     DISCONNECT, no attempt.
 //   - The server says goaway: the connection is dropped and replaced by the

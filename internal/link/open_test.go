@@ -2,6 +2,8 @@ package link_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -333,4 +335,22 @@ func TestTheContextOfCloseBoundsTheWaiting(t *testing.T) {
 		require.NoError(t, h.link.Close(ctx), "it is closed: no waiting is needed")
 		require.Equal(t, time.Second, time.Since(h.start))
 	})
+}
+
+// When to come back is what everybody says who was asked, the soonest of it.
+func TestAfter(t *testing.T) {
+	says := func(d time.Duration) error { return fmt.Errorf("ask: %w", &conn.DialError{After: d, Err: io.EOF}) }
+	for _, test := range []struct {
+		failures []error
+		want     time.Duration
+	}{
+		{[]error{io.EOF}, 0},
+		{[]error{says(3)}, 3},
+		{[]error{says(3), says(2), says(4)}, 2},
+		{[]error{says(3), io.EOF}, 0},
+		{[]error{io.EOF, says(3)}, 0},
+		{[]error{says(3), says(0)}, 0},
+	} {
+		require.Equal(t, test.want, link.After(test.failures))
+	}
 }

@@ -153,7 +153,7 @@ func (o *owner) dialEnded(r dialResult) {
 	o.dial.cancel()
 	o.dial = nil
 	if r.err != nil {
-		o.dialFailed(r.err)
+		o.dialFailed(r.err, r.after)
 		return
 	}
 	o.stale = false
@@ -173,7 +173,10 @@ func (o *owner) dialEnded(r dialResult) {
 	close(o.live.adopted)
 }
 
-func (o *owner) dialFailed(err error) {
+// maxAfter is the longest time that a server can ask to be left alone for.
+const maxAfter = 10 * time.Minute
+
+func (o *owner) dialFailed(err error, after time.Duration) {
 	o.stale = true
 	o.o.Logger.LogAttrs(context.Background(), slog.LevelInfo, "cannot connect", slog.Any("err", err))
 	if !o.connected && !slices.ContainsFunc(o.waiters, func(w *waiter) bool { return w.retry }) {
@@ -184,7 +187,7 @@ func (o *owner) dialFailed(err error) {
 	}
 	o.become(StateDisconnected, err)
 	o.answer(err, withoutPatience)
-	o.schedule(o.o.Backoff(o.attempt))
+	o.schedule(max(o.o.Backoff(o.attempt), min(after, maxAfter)))
 }
 
 // schedule plans the next attempt.

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leanrtm/realtime/internal/retryafter"
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
@@ -176,7 +177,7 @@ func (r *Router) get(ctx context.Context, url string, answer any) error {
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return newError(resp.StatusCode, body)
+		return newError(resp, body)
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return fmt.Errorf("malformed answer: %w", err)
@@ -189,10 +190,14 @@ type Error struct {
 	Status  int       // of HTTP
 	Code    wire.Code // of the protocol; 0: none was given
 	Message string
+	After   time.Duration // when the router wants to be asked again; 0: it does not say
 }
 
-func newError(status int, body []byte) *Error {
-	e := &Error{Status: status}
+// RetryAfter returns when the router wants to be asked again; 0: it does not say.
+func (e *Error) RetryAfter() time.Duration { return e.After }
+
+func newError(resp *http.Response, body []byte) *Error {
+	e := &Error{Status: resp.StatusCode, After: retryafter.Of(resp)}
 	var said struct {
 		Code  wire.Code `json:"code"`
 		Error string    `json:"error"`
