@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/leanrtm/realtime/internal/mutant"
 )
 
 // A question of recovery that was not answered, or refused for a reason that
@@ -30,7 +32,7 @@ func (c *IMClient) persist(ctx context.Context, ask func() error) error {
 	var until time.Time
 	for pause := recoveryFirstPause; ; pause = min(2*pause, recoveryMaxPause) {
 		err := ask()
-		if err == nil || !passes(err) {
+		if err == nil || !passes(err) || mutant.On(mutant.AsksOnce) {
 			return err
 		}
 		if until.IsZero() {

@@ -38,6 +38,7 @@ const (
 	SkipsEdits        // edits that were missed are taken for known
 	SkipsReceipts     // receipts that were told meanwhile are not asked for
 	SkipsRoom         // the chat room is left out
+	AsksOnce          // what is not answered is not asked again
 	ForgetsHoles      // what was missed before a removal stays missed
 	TellsOutsiders    // what was said while the client was no member is told
 
@@ -66,6 +67,7 @@ func (m Mutant) String() string {
 		ForgetsAcks: "forgets acknowledgements", SkipsPage: "skips a page",
 		SkipsConversation: "skips a conversation", SkipsMembers: "skips members", SkipsEdits: "skips edits",
 		SkipsReceipts: "skips receipts", SkipsRoom: "skips the room",
+		AsksOnce:     "asks once",
 		ForgetsHoles: "forgets holes", TellsOutsiders: "tells outsiders",
 		RunsAhead: "runs ahead", ForgetsUnlisted: "forgets unlisted conversations",
 	}
