@@ -150,7 +150,7 @@ func (c *IMClient) askReceipts(ctx context.Context, conv *Conversation) ([]reach
 	reply, err := conv.do(ctx, withReceipts, pb.OpType_max_read, &pb.ConvCommand{}, callOptions{safe: true})
 	switch {
 	case err == nil:
-	case passes(err) || c.sessionLost(ctx):
+	case passes(err) || c.cutOff(ctx, err):
 		return nil, err
 	default: // it has none, or is none of this client's any more
 		c.sync.forgetReceipts(conv.id)

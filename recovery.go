@@ -140,7 +140,7 @@ func (c *IMClient) recoverAll(ctx context.Context, report *RecoveredEvent) (ende
 		err = errors.Join(err, c.syncNotifications(ctx))
 	}
 	if err != nil {
-		if c.sessionLost(ctx) || errors.Is(err, ErrSessionRequired) {
+		if c.cutOff(ctx, err) {
 			return false
 		}
 		report.Failed = append(report.Failed, RecoveryFailure{Err: err})
@@ -151,6 +151,12 @@ func (c *IMClient) recoverAll(ctx context.Context, report *RecoveredEvent) (ende
 // sessionLost reports whether there is no point in going on.
 func (c *IMClient) sessionLost(ctx context.Context) bool {
 	return ctx.Err() != nil || !c.session.Load().live()
+}
+
+// cutOff reports whether a failure is the end of the session, also when the
+// connection is not known to be lost yet.
+func (c *IMClient) cutOff(ctx context.Context, err error) bool {
+	return c.sessionLost(ctx) || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSessionRequired)
 }
 
 // conversationsWithNews asks which conversations have news, among those that a
@@ -282,7 +288,7 @@ func (c *IMClient) recoverHistories(ctx context.Context, work []missed, counted 
 				report.Conversations = append(report.Conversations, got.conv.id)
 			}
 		}
-		if lost || got.err != nil && (c.sessionLost(ctx) || errors.Is(got.err, ErrSessionRequired)) {
+		if lost || got.err != nil && c.cutOff(ctx, got.err) {
 			return false
 		}
 		if got.err != nil || got.done {
