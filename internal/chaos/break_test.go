@@ -124,16 +124,19 @@ func (w *world) injectOne(d *dice, dev *device) {
 	switch f.Command {
 	case "read", "ack": // never answered
 		f.Do = pick(d, []realtimetest.Action{realtimetest.CutBefore(), realtimetest.CutAfter()})
+	case "logs", "conv/query":
+		f.Times = 1 // recovery asks again, but not for ever
+		fallthrough
+	default:
+		f.Do = pick(d, []realtimetest.Action{
+			realtimetest.Drop(), realtimetest.LoseAnswer(), realtimetest.AnswerTwice(),
+			realtimetest.CutBefore(), realtimetest.CutAfter(), realtimetest.Delay(d.upTo(10 * time.Second)),
+		})
 	case "direct":
 		f.Do = pick(d, []realtimetest.Action{
 			realtimetest.Drop(), realtimetest.LoseAnswer(), realtimetest.LoseAnswer(), realtimetest.AnswerTwice(),
 			realtimetest.CutBefore(), realtimetest.CutAfter(), realtimetest.CutAfter(),
 			realtimetest.Delay(d.upTo(10 * time.Second)), realtimetest.Fail(realtime.ErrInternalError),
-		})
-	default:
-		f.Do = pick(d, []realtimetest.Action{
-			realtimetest.Drop(), realtimetest.LoseAnswer(), realtimetest.AnswerTwice(),
-			realtimetest.CutBefore(), realtimetest.CutAfter(), realtimetest.Delay(d.upTo(10 * time.Second)),
 		})
 	}
 	w.inject(d, f)
