@@ -21,6 +21,8 @@ func (s *clientSync) arrived(cid string, at point, transient bool) (news, uncoun
 	switch {
 	case s.unfinished || m.gap:
 		return false, false
+	case m.hole && at.at <= m.leftAt: // what was missed before it comes when the client returns, and then this too
+		return false, false
 	case mutant.On(mutant.KeepsDuplicates):
 	case !m.fetched.before(at):
 		return false, m.repeated(at)

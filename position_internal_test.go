@@ -22,6 +22,22 @@ func newSync(t *testing.T) *clientSync {
 	return s
 }
 
+// A message that is pushed after the client was removed, and was said before,
+// does not come ahead of what was said before it and missed.
+func TestNothingOvertakesAHole(t *testing.T) {
+	s := newSync(t)
+	s.left("c", 2000, true)
+	require.False(t, isNews(s, "c", point{1900, "a"}, false))
+	require.False(t, isNews(s, "c", point{2000, "b"}, false))
+	require.True(t, isNews(s, "other", point{1900, "c"}, false))
+	require.True(t, s.joined("c", 3000), "there is something to recover")
+	from, _ := s.resumePoint("c")
+	require.True(t, from.before(point{1900, "a"}), "recovery begins before it")
+	require.False(t, s.mark("c").wasOutside(1900))
+	require.True(t, s.mark("c").wasOutside(2500))
+	require.True(t, isNews(s, "c", point{3100, "d"}, false))
+}
+
 // What is remembered of conversations does not grow for ever: those that are
 // read, handled and quiet are forgotten, and nothing else.
 func TestMarksAreSwept(t *testing.T) {
