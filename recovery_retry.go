@@ -17,7 +17,9 @@ import (
 // lost for the program. What was pushed meanwhile waits, as it does for all of
 // recovery, so that nothing overtakes what was missed. So there are bounds:
 // asking again ends after some time, with the session, and when so much waits
-// that its events, often two of each, would fill half of the queue.
+// that its events, often two of each, would fill half of the queue. The time does
+// not end it while nothing at all comes from the server: then the connection is
+// probably dead, and its end, or what comes next, shows whether.
 
 const (
 	recoveryPatience   = 30 * time.Second // after the first failure
@@ -30,7 +32,7 @@ const (
 // the last error. ask must be of no consequence if it is repeated.
 func (c *IMClient) persist(ctx context.Context, ask func() error) error {
 	var until time.Time
-	for pause := recoveryFirstPause; ; pause = min(2*pause, recoveryMaxPause) {
+	for pause, last := recoveryFirstPause, time.Now(); ; pause = min(2*pause, recoveryMaxPause) {
 		err := ask()
 		if err == nil || !passes(err) || mutant.On(mutant.AsksOnce) {
 			return err
@@ -38,9 +40,11 @@ func (c *IMClient) persist(ctx context.Context, ask func() error) error {
 		if until.IsZero() {
 			until = time.Now().Add(recoveryPatience)
 		}
-		if time.Now().After(until) || !c.pauseRecovery(ctx, pause) {
+		now := time.Now()
+		if now.After(until) && c.session.Load().heardSince(last) || !c.pauseRecovery(ctx, pause) {
 			return err
 		}
+		last = now
 	}
 }
 

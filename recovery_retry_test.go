@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/leanrtm/realtime"
 	"github.com/leanrtm/realtime/internal/pb"
@@ -120,6 +121,40 @@ func TestRecoveryStopsAskingAgain(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, report().Failed, 1)
 	})
+}
+
+// While nothing comes from the server at all, recovery does not give up.
+func TestRecoveryOutlastsASilentConnection(t *testing.T) {
+	for silent, failed := range map[bool]int{true: 0, false: 1} {
+		onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+			s.has("a", map[string]any{"m": []string{"Tom"}})
+			s.has("b", map[string]any{"m": []string{"Tom"}})
+			tom := s.rt.NewIMClient("Tom")
+			var report *realtime.RecoveredEvent
+			tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) { report = e })
+			require.NoError(t, tom.Open(t.Context()))
+			s.Socket().Drop()
+			time.Sleep(10 * time.Millisecond)
+			s.said("a", "Jerry", "m1", "one")
+			s.On(pb.CommandType_logs, 0, func(*rttest.Socket, *pb.GenericCommand) *pb.GenericCommand { return nil })
+			for range 24 {
+				time.Sleep(5 * time.Second)
+				if !silent {
+					s.Socket().Send(&pb.GenericCommand{
+						Cmd: pb.CommandType_rcp.Enum(), PeerId: proto.String("Tom"),
+						RcpMessage: &pb.RcpCommand{Cid: proto.String("b"), Id: proto.String("old"), T: proto.Int64(1)},
+					})
+				}
+			}
+			synctest.Wait()
+			require.Equal(t, silent, report == nil)
+			s.On(pb.CommandType_logs, 0, s.answerLogs)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.Len(t, report.Failed, failed)
+			require.Equal(t, 1-failed, report.Messages)
+		})
+	}
 }
 
 // The notifications come by HTTP, whose failures pass as well.

@@ -32,6 +32,9 @@ type session struct {
 // not live.
 func (s *session) live() bool { return s != nil && s.link.Gen() == s.gen }
 
+// heardSince reports whether something has come from the server since t.
+func (s *session) heardSince(t time.Time) bool { return s != nil && s.link.Heard().After(t) }
+
 // job is something for the processing goroutine of a client: a push, an event
 // of the link, or a call.
 type job struct {

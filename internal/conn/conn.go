@@ -104,6 +104,9 @@ func lowest(conn net.Conn) net.Conn {
 // hear notes that the server lives.
 func (c *Conn) hear() { c.heard.Store(int64(time.Since(c.started))) }
 
+// Heard is when something was last received.
+func (c *Conn) Heard() time.Time { return c.started.Add(time.Duration(c.heard.Load())) }
+
 // Done is closed when the connection is over and no OnCommand runs any more.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 

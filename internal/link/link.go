@@ -149,6 +149,15 @@ func (l *Link) Gen() uint64 {
 	return 0
 }
 
+// Heard returns when something was last received over the live connection; zero
+// if there is none. It does not block.
+func (l *Link) Heard() time.Time {
+	if lv := l.view.Load().live; lv != nil {
+		return lv.conn.Heard()
+	}
+	return time.Time{}
+}
+
 // State returns the state. It does not block.
 func (l *Link) State() State { return l.view.Load().state }
 
