@@ -234,6 +234,7 @@ func TestSecretsAreNeitherLoggedNorTold(t *testing.T) {
 		never := w.rt.NewIMClient("Spike", realtime.WithSigner(realtime.MasterKeySigner("hunter2-master-key")),
 			realtime.WithUserSession(secretUser))
 		require.NoError(t, w.rt.Close(t.Context())) // nothing changes while they are printed
+		synctest.Wait()                             // also what comes after the Close
 		for _, v := range []any{err, w.rt, tom, conv, never} {
 			require.NotContains(t, fmt.Sprintf("%v %+v %#v", v, v, v), "hunter2")
 		}
