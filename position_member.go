@@ -138,9 +138,10 @@ func (s *clientSync) countHolds(cid string, n int, last point) int {
 // from it, now that it is back.
 func (c *IMClient) fillHole(ctx context.Context, conv *Conversation) {
 	from, _ := c.sync.resumePoint(conv.id)
+	c.sync.patience.renew()
 	report := new(RecoveredEvent)
 	if !c.recoverHistories(ctx, []missed{{conv, from}}, true, report) {
-		c.sync.openGap(conv.id, from)
+		c.gapped(ctx, conv, from)
 		return
 	}
 	c.sync.holeFilled(conv.id)

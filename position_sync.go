@@ -63,9 +63,10 @@ type clientSync struct {
 	settled                  bool        // what recovery counts is not counted twice any more
 	settling                 *time.Timer // until then
 	again                    *time.Timer // of the next recovery in this session
-	openedAt                 int64       // what is from before was said before the session was opened
-	opened                   int64       // server time when the session was last opened
-	ahead                    int64       // of the server's clock: what it shows more than ours, at least
+	patience                 patience
+	openedAt                 int64 // what is from before was said before the session was opened
+	opened                   int64 // server time when the session was last opened
+	ahead                    int64 // of the server's clock: what it shows more than ours, at least
 
 	acking   ackBook
 	readable map[string]point // read and not yet told, by conversation

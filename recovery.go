@@ -83,6 +83,7 @@ func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.G
 
 // recoverMissed recovers, and reports it, unless it is cut off.
 func (c *IMClient) recoverMissed(ctx context.Context, at int64, delay time.Duration) {
+	c.sync.patience.renew()
 	report := new(RecoveredEvent)
 	if !c.recoverAll(ctx, report) {
 		if !c.sessionLost(ctx) {

@@ -237,14 +237,32 @@ func (c *IMClient) recoverTold(ctx context.Context, conv *Conversation, last *Me
 		return true
 	}
 	report := new(RecoveredEvent)
-	if !c.recoverHistories(ctx, []missed{{conv, from}}, false, report) {
-		c.sync.openGap(conv.id, from)
+	if err := c.sync.patience.lost(); err != nil { // or each of many counts would take as long again
+		report.Failed = []RecoveryFailure{{ConversationID: conv.id, Err: err}}
+	} else if !c.recoverHistories(ctx, []missed{{conv, from}}, false, report) {
+		c.gapped(ctx, conv, from)
 		return false
 	}
 	if report.Messages > 0 || len(report.Failed) > 0 {
 		c.emit(report)
 	}
 	return true
+}
+
+// gapped notes that what was missed of a conversation could not be fetched: the
+// next session begins there, or this one if it goes on.
+func (c *IMClient) gapped(ctx context.Context, conv *Conversation, from point) {
+	c.sync.openGap(conv.id, from)
+	if !c.sessionLost(ctx) {
+		c.recoverAgain(c.sync.sessionTime(), recoverAgainDelay)
+	}
+}
+
+// sessionTime is the server's time when the session was opened.
+func (s *clientSync) sessionTime() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
 }
 
 // sessionEnding sends what has been put off, before the client says goodbye.

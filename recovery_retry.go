@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/leanrtm/realtime/internal/mutant"
@@ -17,9 +18,11 @@ import (
 // lost for the program. What was pushed meanwhile waits, as it does for all of
 // recovery, so that nothing overtakes what was missed. So there are bounds:
 // asking again ends after some time, with the session, and when so much waits
-// that its events, often two of each, would fill half of the queue. The time does
-// not end it while nothing at all comes from the server: then the connection is
-// probably dead, and its end, or what comes next, shows whether.
+// that its events, often two of each, would fill half of the queue. The time is one
+// for all that a recovery asks, and for what the counts of the login make it ask
+// afterwards. It does not end anything while nothing at all comes from the
+// server: then the connection is probably dead, and its end, or what comes next,
+// shows whether.
 
 const (
 	recoveryPatience   = 30 * time.Second // after the first failure
@@ -28,20 +31,60 @@ const (
 	recoveryLook       = 250 * time.Millisecond // how soon the end of the session is seen in a pause
 )
 
+// patience is the time that is left for asking again.
+type patience struct {
+	mu    sync.Mutex
+	until time.Time // zero: nothing has failed yet
+	spent error     // the failure after which nothing is asked again; nil: it is not over
+}
+
+// renew begins a recovery.
+func (p *patience) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until, p.spent = time.Time{}, nil
+}
+
+// over notes a failure and reports whether the time is over.
+func (p *patience) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.until.IsZero() {
+		p.until = time.Now().Add(recoveryPatience)
+	}
+	return time.Now().After(p.until)
+}
+
+// lose notes what was given up with the last failure.
+func (p *patience) lose(failure error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spent = failure
+}
+
+// lost returns the failure with which asking again has ended.
+func (p *patience) lost() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spent
+}
+
 // persist asks until there is an answer, or no point in asking again. It returns
 // the last error. ask must be of no consequence if it is repeated.
 func (c *IMClient) persist(ctx context.Context, ask func() error) error {
-	var until time.Time
+	left := &c.sync.patience
 	for pause, last := recoveryFirstPause, time.Now(); ; pause = min(2*pause, recoveryMaxPause) {
 		err := ask()
 		if err == nil || !passes(err) || mutant.On(mutant.AsksOnce) {
 			return err
 		}
-		if until.IsZero() {
-			until = time.Now().Add(recoveryPatience)
-		}
 		now := time.Now()
-		if now.After(until) && c.session.Load().heardSince(last) || !c.pauseRecovery(ctx, pause) {
+		alive := !errors.Is(err, ErrTimeout) || c.session.Load().heardSince(last)
+		if left.over() && alive {
+			left.lose(err)
+			return err
+		}
+		if !c.pauseRecovery(ctx, pause) {
 			return err
 		}
 		last = now
@@ -78,6 +121,10 @@ func passes(err error) bool {
 		}
 		return refusal.Code.ambiguous() || refusal.HTTPStatus >= http.StatusInternalServerError || refusal.HTTPStatus == http.StatusTooManyRequests
 	}
+	if unknown := (*net.DNSError)(nil); errors.As(err, &unknown) && unknown.IsNotFound {
+		return false
+	}
 	network := net.Error(nil)
-	return errors.Is(err, ErrTimeout) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
+	return errors.Is(err, ErrTimeout) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network) && network.Timeout() || errors.As(err, new(*net.OpError))
 }
