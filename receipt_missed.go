@@ -149,10 +149,10 @@ func (c *IMClient) askReceipts(ctx context.Context, conv *Conversation) ([]reach
 	}
 	reply, err := conv.do(ctx, withReceipts, pb.OpType_max_read, &pb.ConvCommand{}, callOptions{safe: true})
 	switch {
-	case err == nil:
-	case passes(err) || c.cutOff(ctx, err):
+	case err == nil && reply != nil:
+	case err != nil && (passes(err) || c.cutOff(ctx, err)):
 		return nil, err
-	default: // it has none, or is none of this client's any more
+	default: // it has none, or is none of this client's any more; or the answer tells nothing
 		c.sync.forgetReceipts(conv.id)
 		return nil, nil
 	}

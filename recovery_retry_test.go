@@ -212,3 +212,78 @@ func TestRecoveryWithoutASession(t *testing.T) {
 		require.Equal(t, 3, asked)
 	})
 }
+
+// What many counts of a login tell to be missing is not waited for again and again.
+func TestRecoveryOfManyTakesNoLonger(t *testing.T) {
+	for _, refuse := range []bool{false, true} {
+		onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+			const n = 40
+			for i := range n {
+				s.has(fmt.Sprint("c", i), map[string]any{"m": []string{"Tom"}})
+			}
+			s.has("live", map[string]any{"m": []string{"Tom"}})
+			tom := s.rt.NewIMClient("Tom")
+			s.tellUnread()
+			require.NoError(t, tom.Open(t.Context()))
+			failed := map[string]bool{}
+			var heard time.Duration
+			tom.OnRecovered(func(_ context.Context, e *realtime.RecoveredEvent) {
+				for _, f := range e.Failed {
+					failed[f.ConversationID] = true
+				}
+			})
+			var start time.Time
+			tom.OnMessage(func(context.Context, *realtime.MessageEvent) { heard = time.Since(start) })
+			s.Socket().Drop()
+			time.Sleep(10 * time.Millisecond)
+			for i := range n {
+				s.said(fmt.Sprint("c", i), "Jerry", fmt.Sprint("m", i), "one")
+			}
+			s.On(pb.CommandType_logs, 0, func(sock *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+				if !refuse {
+					return nil
+				}
+				return sock.Fail(cmd, 4200)
+			})
+			time.Sleep(3 * time.Second)
+			start = time.Now()
+			for range 60 {
+				time.Sleep(5 * time.Second)
+				if heard == 0 && time.Since(start) < 10*time.Second {
+					s.push("Tom", "live", s.said("live", "Jerry", fmt.Sprint(time.Now().UnixNano()), "now"))
+				}
+				s.Socket().Send(&pb.GenericCommand{
+					Cmd: pb.CommandType_rcp.Enum(), PeerId: proto.String("Tom"),
+					RcpMessage: &pb.RcpCommand{Cid: proto.String("live"), Id: proto.String("old"), T: proto.Int64(1)},
+				})
+			}
+			synctest.Wait()
+			require.Len(t, failed, n)
+			require.Positive(t, heard)
+			require.Less(t, heard, 2*time.Minute)
+		})
+	}
+}
+
+// An answer that tells nothing of receipts does no harm.
+func TestMissedReceiptsOfASilentServer(t *testing.T) {
+	onStage(t, realtime.Options{}, func(t *testing.T, s *stage) {
+		s.has("a", map[string]any{"m": []string{"Tom", "Jerry"}})
+		tom := s.rt.NewIMClient("Tom")
+		require.NoError(t, tom.Open(t.Context()))
+		conv, err := tom.GetConversation(t.Context(), "a")
+		require.NoError(t, err)
+		_, err = conv.Send(t.Context(), realtime.NewTextMessage("hello"), realtime.WithReceipt())
+		require.NoError(t, err)
+		asked := 0
+		s.On(pb.CommandType_conv, pb.OpType_max_read, func(_ *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+			asked++
+			return &pb.GenericCommand{Cmd: pb.CommandType_conv.Enum(), Op: pb.OpType_max_read.Enum(), I: cmd.I, PeerId: cmd.PeerId}
+		})
+		s.Socket().Drop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Positive(t, asked)
+		require.NoError(t, tom.Err())
+	})
+}
