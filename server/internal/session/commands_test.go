@@ -158,7 +158,7 @@ func TestShutdownWaitsForLateReplies(t *testing.T) {
 		e := newEnv(t)
 		c := e.login("tom")
 		e.dispatch = func(_ context.Context, r *fanout.Request) {
-			if r.Cmd.GetI() != 0 && r.Cmd.GetCmd() != pb.CommandType_ack {
+			if r.Cmd.GetI() != 0 && r.Cmd.GetCmd() == pb.CommandType_conv {
 				time.AfterFunc(2*time.Second, func() {
 					r.Reply(&pb.GenericCommand{Cmd: pb.CommandType_ack.Enum()})
 					r.Reply(&pb.GenericCommand{Cmd: pb.CommandType_error.Enum()}) // the first one counts
@@ -166,6 +166,7 @@ func TestShutdownWaitsForLateReplies(t *testing.T) {
 			}
 		}
 		c.Send(&pb.GenericCommand{Cmd: pb.CommandType_ack.Enum(), I: proto.Int32(5)}) // is never answered
+		c.Send(&pb.GenericCommand{Cmd: pb.CommandType_patch.Enum(), Op: pb.OpType_modified.Enum(), I: proto.Int32(5)})
 		c.Send(query("", 0))
 		c.Send(query("", 6))
 		synctest.Wait()
@@ -182,7 +183,7 @@ func TestShutdownWaitsForLateReplies(t *testing.T) {
 		require.Equal(t, 2*time.Second, time.Since(start))
 		c.WantClosed(1001)
 		require.NoError(t, <-result)
-		require.Len(t, e.requests, 3)
+		require.Len(t, e.requests, 4)
 	})
 }
 

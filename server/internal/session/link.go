@@ -116,7 +116,7 @@ func (l *link) dispatch(r *request, s *Session) (done bool) {
 	r.peer = s.client
 	switch r.Cmd.GetCmd() {
 	case pb.CommandType_conv, pb.CommandType_patch, pb.CommandType_blacklist:
-		if h := r.Hold(); h != (fanout.Hold{}) {
+		if h := r.Hold(); h != (fanout.Hold{}) && r.answers {
 			r.wait = l.conn.Expect(h)
 		}
 	}

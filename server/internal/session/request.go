@@ -41,11 +41,22 @@ func newRequest(l *link, cmd *pb.GenericCommand) *request {
 	if validClient(cmd.GetPeerId()) {
 		r.peer = cmd.GetPeerId()
 	}
-	if cmd.GetI() != 0 && cmd.GetCmd() != pb.CommandType_ack && cmd.GetCmd() != pb.CommandType_read {
+	if cmd.GetI() != 0 && !silent(cmd) {
 		r.answers = true
 		r.left.Store(2)
 	}
 	return r
+}
+
+// silent tells the commands that nobody answers, whatever their i.
+func silent(cmd *pb.GenericCommand) bool {
+	switch cmd.GetCmd() {
+	case pb.CommandType_ack, pb.CommandType_read:
+		return true
+	case pb.CommandType_patch:
+		return cmd.GetOp() == pb.OpType_modified
+	}
+	return false
 }
 
 // makeRequest makes one that newRequest can use.

@@ -245,7 +245,11 @@ func (s *Server) Shutdown(ctx context.Context, others <-chan struct{}) error {
 	})
 	patience, cancel := context.WithTimeout(ctx, s.opts.Patience)
 	defer cancel()
-	await(ctx, s.calm)
+	select {
+	case <-s.calm:
+	case <-s.gone: // closed meanwhile, which may have been before it was counted
+	case <-ctx.Done():
+	}
 	await(patience, others)
 	if ctx.Err() == nil {
 		s.farewell(ctx, conns)
