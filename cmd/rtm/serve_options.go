@@ -76,7 +76,7 @@ func (f *optionFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.PublicURL, "public-url", "", "http or https URL of the server, for links that it makes (default: made from the host that clients ask)")
 	flags.StringSliceVar(&o.Origins, "origins", nil, "web pages that may use the server, such as https://example.com or *.example.com (default: all)")
 	flags.StringVar(&f.tokenKey, "token-key", "", "secret of at least 16 bytes that signs session tokens, so that they outlive the process (default: made up)")
-	flags.StringSliceVar(&f.oldTokenKeys, "old-token-key", nil, "former values of --token-key, whose tokens are still good")
+	flags.StringArrayVar(&f.oldTokenKeys, "old-token-key", nil, "former value of --token-key, whose tokens are still good; may be repeated")
 	flags.StringSliceVar(&f.verify, "verify", nil, "what must carry a signature of the app: login, conversation, blacklist, history (default: nothing)")
 	flags.StringSliceVar(&f.without, "without", nil, "features to switch off: roles, blacklist, edit, recall (default: none)")
 	f.limitFlags(flags)

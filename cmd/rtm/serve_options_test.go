@@ -123,7 +123,7 @@ func TestServeFlagsReachTheirFields(t *testing.T) {
 		"public-url":      {"https://x", func(o *server.Options) { o.PublicURL = "https://x" }},
 		"origins":         {"https://x,*.y", func(o *server.Options) { o.Origins = []string{"https://x", "*.y"} }},
 		"token-key":       {"0123456789abcdef", func(o *server.Options) { o.TokenKey = []byte("0123456789abcdef") }},
-		"old-token-key":   {"a,b", func(o *server.Options) { o.OldTokenKeys = [][]byte{[]byte("a"), []byte("b")} }},
+		"old-token-key":   {`a,"b`, func(o *server.Options) { o.OldTokenKeys = [][]byte{[]byte(`a,"b`)} }},
 		"verify": {"login,conversation", func(o *server.Options) {
 			o.Apps = []server.App{{ID: "app", MasterKey: "master", VerifyLogin: true, VerifyConversation: true}}
 		}},
