@@ -41,6 +41,9 @@ func ParseSort(text string, lim Limits) (Sort, error) {
 	return s, nil
 }
 
+// Len returns the number of keys.
+func (s Sort) Len() int { return len(s.keys) }
+
 // Empty tells whether the order has no key.
 func (s Sort) Empty() bool { return len(s.keys) == 0 }
 
@@ -63,7 +66,10 @@ func (s Sort) Key(d Doc) SortKey { return s.AppendKey(make(SortKey, 0, len(s.key
 // AppendKey is Key that appends the values to vs.
 func (s Sort) AppendKey(vs SortKey, d Doc) SortKey {
 	for _, k := range s.keys {
-		v, _ := find(d, k.key, k.path)
+		v, ok := find(d, k.key, k.path)
+		if !ok {
+			v = nil
+		}
 		vs = append(vs, v)
 	}
 	return vs

@@ -366,3 +366,15 @@ func TestSort(t *testing.T) {
 		require.ErrorAs(t, err, &typed, text)
 	}
 }
+
+// flag is a document that has one field or none, and says true in either case.
+type flag bool
+
+func (f flag) Field(string) (any, bool) { return true, bool(f) }
+
+func TestWhatIsMissingSortsFirst(t *testing.T) {
+	s, err := where.ParseSort("tr", where.DefaultLimits())
+	require.NoError(t, err)
+	require.Negative(t, s.Compare(s.Key(flag(false)), s.Key(flag(true))))
+	require.Zero(t, s.Compare(s.Key(flag(false)), s.Key(flag(false))))
+}
