@@ -27,6 +27,10 @@ type ConvQuery struct {
 	WithLast bool // with the last message
 }
 
+// attrsPerCost is how many bytes of attributes a comparison reads for the cost of
+// looking at a conversation.
+const attrsPerCost = 2 << 10
+
 // defaultSort is the order of results when the query has none.
 const defaultSort = "-lm,-updatedAt"
 
@@ -83,6 +87,7 @@ func (e *Engine) collect(ctx context.Context, a *app, by Cause, q *ConvQuery, fi
 	if load != 0 {
 		weight *= 2
 	}
+	terms := 3*weight + found.order.Len() // each may read all of the attributes
 	cost, now := 0, e.now()
 	most := e.queryCost
 	if by.Admin { // who may see everything may look at everything
@@ -95,7 +100,7 @@ func (e *Engine) collect(ctx context.Context, a *app, by Cause, q *ConvQuery, fi
 		if newestFirst && found.complete(c.Created) {
 			return false
 		}
-		if cost += weight; cost > most {
+		if cost += weight + terms*len(c.Attrs)/attrsPerCost; cost > most {
 			return false
 		}
 		if c.Kind == store.KindTemporary || len(q.Kinds) > 0 && !slices.Contains(q.Kinds, c.Kind) {

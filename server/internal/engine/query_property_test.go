@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leanrtm/realtime/internal/wire"
+	"github.com/leanrtm/realtime/server/internal/fanout"
 	"github.com/leanrtm/realtime/server/internal/store"
 	"github.com/leanrtm/realtime/server/internal/where"
 )
@@ -151,4 +154,29 @@ func TestQueryAllocatesLittle(t *testing.T) {
 		})
 		require.Less(t, got, float64(n)/4, filter)
 	}
+}
+
+// TestLargeAttributesCost: a query that reads much of each conversation may look at
+// fewer of them.
+func TestLargeAttributesCost(t *testing.T) {
+	e, _ := start(t)
+	large := strings.Repeat("x", 60<<10)
+	for range 200 {
+		_, err := e.Create(t.Context(), as("tom"), NewConv{
+			Kind: store.KindNormal, Attrs: json.RawMessage(`{"attr":{"text":"` + large + `"}}`),
+		})
+		require.NoError(t, err)
+	}
+	var missing strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&missing, `,"none%d":{"$ne":1}`, i)
+	}
+	ask := func(filter string) error {
+		_, err := e.Query(t.Context(), as("tom"), ConvQuery{Where: []byte(filter), Limit: 10})
+		return err
+	}
+	require.NoError(t, ask(`{"name":"none"}`))
+	var refusal *fanout.Refusal
+	require.ErrorAs(t, ask(`{"name":"none"`+missing.String()+`}`), &refusal)
+	require.Equal(t, wire.CodeConversationQueryFailed, refusal.Code)
 }
