@@ -143,6 +143,37 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
+// Whoever sends while the server says goodbye does not hide what it says.
+func TestSendersDoNotHideTheCloseCode(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			h := serve(t, nil)
+			c, ws := h.dial(conn.Options{})
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for {
+					f, err := c.Encode(&pb.GenericCommand{Cmd: pb.CommandType_ack.Enum()}, 1)
+					if err != nil || c.Send(t.Context(), f, nil, 0) != nil {
+						return
+					}
+				}
+			}()
+			go func() {
+				for {
+					if _, _, err := ws.Read(t.Context()); err != nil {
+						return
+					}
+				}
+			}()
+			_ = ws.Close(4103, "INVALID_LOGIN")
+			var closed *conn.CloseError
+			require.ErrorAs(t, waitErr(c), &closed)
+			<-sent
+		})
+	}
+}
+
 func TestLostConnection(t *testing.T) {
 	for name, lose := range map[string]func(link *memnet.Conn){
 		"reset":             func(link *memnet.Conn) { link.Cut() },

@@ -43,11 +43,12 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 // goes to that connection as it is: a transport of somebody's own might do
 // something to it.
 func (u *upgrader) plain() bool {
-	switch u.base.(type) {
-	case nil, *http.Transport:
-		return true
+	base := u.base
+	if base == nil {
+		base = http.DefaultTransport
 	}
-	return false
+	_, ok := base.(*http.Transport)
+	return ok
 }
 
 // stream is the upgraded connection. It can hold back what is written, so that

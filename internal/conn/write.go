@@ -2,9 +2,11 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"time"
 
@@ -118,7 +120,7 @@ func (c *Conn) writeAll(frames []*Frame, watch *writeWatch) {
 		}
 		frames = frames[n:]
 		if err := c.stream.uncork(); err != nil {
-			c.fail(fmt.Errorf("write to the server: %w", err))
+			c.unwritten(err)
 			return
 		}
 		watch.stop()
@@ -145,9 +147,18 @@ func (c *Conn) writeFrame(f *Frame) error {
 		c.frames.Put(f)
 	}
 	if err != nil {
-		c.fail(fmt.Errorf("write to the server: %w", err))
+		c.unwritten(err)
 	}
 	return err
+}
+
+// unwritten ends the connection after a write has failed, unless it was closed
+// before: the library does that when the server has said goodbye, and then the
+// reader is about to tell why, which no other error must hide.
+func (c *Conn) unwritten(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		c.fail(fmt.Errorf("write to the server: %w", err))
+	}
 }
 
 // beat sends a heartbeat. Its answer is like anything else that is heard.
