@@ -208,8 +208,10 @@ func TestObserverIsToldHowLongThingsTook(t *testing.T) {
 		cid := start(t, tom, "tom", "jerry")
 		tom.Send(direct(cid, "hello", 10))
 		until(t, tom, 10)
+		synctest.Wait() // the reply is out a moment before the command counts as finished
 		tom.Send(convCommand(pb.OpType_update, 11, &pb.ConvCommand{Cid: proto.String(cid), Attr: &pb.JsonObjectMessage{Data: proto.String(`{"a":1}`)}}))
 		wantError(t, until(t, tom, 11), wire.CodeConversationRejectedByApp)
+		synctest.Wait()
 		tom.Send(convCommand(pb.OpType_opened, 12, nil)) // nothing that a client may ask for
 		until(t, tom, 12)
 		tom.Send(&pb.GenericCommand{Cmd: pb.CommandType_ack.Enum(), AckMessage: &pb.AckCommand{Cid: proto.String(cid)}}) // has no reply
