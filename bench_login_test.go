@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +28,7 @@ type crowd struct {
 	ids  int
 	mu   sync.Mutex
 	open map[net.Conn]struct{} // what is dialled
-	back atomic.Int64          // clients that came back
+	back sync.WaitGroup        // clients that are to come back
 }
 
 // newCrowd makes the connections, which are dialled by the first login on each.
@@ -73,7 +72,7 @@ func (c *crowd) login(n int) {
 		logins.Go(func() {
 			for id := i; id < n; id += len(c.rts) {
 				tom := rt.NewIMClient("client-" + strconv.Itoa(c.ids+id))
-				tom.OnReconnect(func(context.Context, *realtime.ReconnectEvent) { c.back.Add(1) })
+				tom.OnReconnect(func(context.Context, *realtime.ReconnectEvent) { c.back.Done() })
 				if err := tom.Open(context.Background()); err != nil {
 					c.b.Error(err)
 					return
@@ -120,11 +119,10 @@ func BenchmarkReconnect(b *testing.B) {
 		c := newCrowd(b, benchServer(b))
 		c.login(n)
 		b.ResetTimer()
-		for i := range b.N {
+		for range b.N {
+			c.back.Add(n)
 			c.cut()
-			for c.back.Load() < int64((i+1)*n) {
-				time.Sleep(time.Millisecond)
-			}
+			c.back.Wait()
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/client")
 		b.StopTimer()
