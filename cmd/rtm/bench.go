@@ -99,6 +99,15 @@ func paceFlags(f *benchFlags, flags *pflag.FlagSet, count int, what string) {
 	flags.Float64Var(&f.Rate, "rate", 0, what+" per second in all; 0: the next one when one is done")
 }
 
+// talkFlags say who talks to whom.
+func talkFlags(f *benchFlags, flags *pflag.FlagSet, receivers int, who string) {
+	flags.IntVar(&f.Senders, "senders", 1, "who send, each on a connection of its own")
+	flags.IntSliceVar(&f.InFlight, "in-flight", []int{1}, "messages that each sender has on the way; a run for each of several")
+	flags.IntSliceVar(&f.Receivers, "receivers", []int{receivers}, who)
+	flags.IntVar(&f.Connections, "connections", 0, "connections of the receivers; 0: one for each 100")
+	kindFlag(f, flags)
+}
+
 func kindFlag(f *benchFlags, flags *pflag.FlagSet) {
 	flags.StringVar(&f.kind, "kind", kindNormal, "kind of conversation: normal or room")
 }
@@ -114,11 +123,7 @@ With --receivers there is somebody online to receive them, who is not waited for
   rtm bench send --senders 4 --in-flight 1,16,256 --count 100000 --chart send.png
   rtm bench send --server http://127.0.0.1:7788 --app-id demo --app-key demo-key --duration 10s --csv`,
 	}, func(f *benchFlags, flags *pflag.FlagSet) {
-		flags.IntVar(&f.Senders, "senders", 1, "who send, each on a connection of its own")
-		flags.IntSliceVar(&f.InFlight, "in-flight", []int{1}, "messages that each sender has on the way; a run for each of several")
-		flags.IntSliceVar(&f.Receivers, "receivers", []int{0}, "who receive, dealt out to the senders; a run for each of several")
-		flags.IntVar(&f.Connections, "connections", 0, "connections of the receivers; 0: one for each 100")
-		kindFlag(f, flags)
+		talkFlags(f, flags, 0, "who receive, dealt out to the senders; a run for each of several")
 		messageFlags(f, flags, 10000)
 	})
 }
@@ -134,11 +139,7 @@ each hears the others.`,
 		Example: `  rtm bench fanout --receivers 1 --in-flight 16 --count 50000
   rtm bench fanout --kind room --receivers 10,1000,10000 --connections 100 --count 200`,
 	}, func(f *benchFlags, flags *pflag.FlagSet) {
-		flags.IntVar(&f.Senders, "senders", 1, "who send, each on a connection of its own")
-		flags.IntSliceVar(&f.InFlight, "in-flight", []int{1}, "messages that each sender has on the way; a run for each of several")
-		flags.IntSliceVar(&f.Receivers, "receivers", []int{100}, "who receive; a run for each of several")
-		flags.IntVar(&f.Connections, "connections", 0, "connections of the receivers; 0: one for each 100")
-		kindFlag(f, flags)
+		talkFlags(f, flags, 100, "who receive; a run for each of several")
 		messageFlags(f, flags, 1000)
 	})
 }
