@@ -46,6 +46,7 @@ type peer struct {
 	cmds []*pb.GenericCommand
 	why  *transport.Why
 	gone chan struct{} // closed with Closed
+	last chan struct{} // Closed waits for it; nil: for nothing
 }
 
 func (p *peer) Command(cmd *pb.GenericCommand) (done bool) {
@@ -59,6 +60,9 @@ func (p *peer) Command(cmd *pb.GenericCommand) (done bool) {
 }
 
 func (p *peer) Closed(why transport.Why) {
+	if p.last != nil {
+		<-p.last
+	}
 	p.env.mu.Lock()
 	defer p.env.mu.Unlock()
 	if p.why != nil {

@@ -173,3 +173,24 @@ func TestShutdownHasPatienceWithOthers(t *testing.T) {
 		require.NoError(t, <-result)
 	})
 }
+
+// A connection whose last command ends before Shutdown counts it, because Close has
+// begun, is not waited for after it has gone.
+func TestShutdownBesideClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, options())
+		_, p := e.connect()
+		p.last = make(chan struct{})
+		require.True(t, p.Begin())
+		closed := make(chan struct{})
+		go func() { e.srv.Close(); close(closed) }()
+		synctest.Wait()
+		p.End() // the connection is cut, and still listed
+		result := make(chan error)
+		go func() { result <- e.srv.Shutdown(t.Context(), nothing()) }()
+		synctest.Wait()
+		close(p.last)
+		require.NoError(t, <-result)
+		<-closed
+	})
+}
