@@ -1,0 +1,21 @@
+package conn
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wrapping is a transport of somebody's own.
+type wrapping struct{ http.RoundTripper }
+
+func TestOnlyPlainTransportsAreBypassed(t *testing.T) {
+	require.True(t, (&upgrader{}).plain())
+	require.True(t, (&upgrader{base: &http.Transport{}}).plain())
+	require.False(t, (&upgrader{base: wrapping{&http.Transport{}}}).plain())
+	was := http.DefaultTransport
+	defer func() { http.DefaultTransport = was }()
+	http.DefaultTransport = wrapping{was}
+	require.False(t, (&upgrader{}).plain())
+}
