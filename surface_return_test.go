@@ -502,3 +502,25 @@ func TestOwnChangeOvertakesAnotherOne(t *testing.T) {
 		require.ElementsMatch(t, []string{"Tom", "Jerry", "Tyke"}, theirs.Members())
 	})
 }
+
+// What a client missed before a removal is asked for again in the same session, if
+// the server was mistaken about that.
+func TestReturnToAMistakenServer(t *testing.T) {
+	onSurface(t, func(t *testing.T, s *surface) {
+		tom, jerry := s.Client("Tom"), s.Client("Jerry")
+		conv := s.group(tom, "Jerry")
+		heard := watch(jerry)
+		s.away("Jerry", func() {
+			s.say(conv, "missed")
+			require.NoError(t, conv.Remove(t.Context(), "Jerry"))
+		})
+		require.Empty(t, heard.heard("message"))
+		s.Inject(realtimetest.Fault{Command: "logs", Client: "Jerry", Times: 1, Do: realtimetest.Fail(realtime.ErrSessionRequired)})
+		require.NoError(t, conv.Add(t.Context(), "Jerry"))
+		time.Sleep(10 * time.Second)
+		s.say(conv, "again")
+		calm()
+		require.Equal(t, []string{"message Tom: missed (missed)", "message Tom: again"}, heard.heard("message"))
+		require.NoError(t, jerry.Err())
+	})
+}
