@@ -2,14 +2,22 @@
 
 const { assert, both, name } = require('../harness');
 
-// shelf is three conversations of the acting side, looked for by both.
+// Conversations of one millisecond have no order by their times.
+const nextMillisecond = async () => {
+  for (const now = Date.now(); Date.now() <= now;) await new Promise(setImmediate);
+};
+
+// shelf is three conversations of the acting side, made one after the other and
+// looked for by both.
 const shelf = async ({ a, b }) => {
   const [tom, jerry] = [await a('tom'), await b('jerry')];
   const mark = name('mark');
   const make = (title, attr, extra = []) =>
     tom.create({ members: [mark, ...extra], name: `${mark} ${title}`, attributes: { attr }, unique: false });
   const nba = await make('NBA.*(finals)', { n: 1, tags: ['a', 'b'], when: new Date(1000000), kind: 'x' }, ['p1']);
+  await nextMillisecond();
   const nfl = await make('nfl \\E draft', { n: 2, tags: ['b', 'c'], when: new Date(2000000) });
+  await nextMillisecond();
   const mlb = await make('MLB', { n: 3 });
   const find = async (expected, ...conditions) => {
     for (const person of [tom, jerry]) {
