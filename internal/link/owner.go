@@ -190,9 +190,13 @@ func (o *owner) dialFailed(err error, after time.Duration) {
 	o.schedule(max(o.o.Backoff(o.attempt), min(after, maxAfter)))
 }
 
-// schedule plans the next attempt.
+// schedule plans the next attempt, or makes it if it is due at once.
 func (o *owner) schedule(delay time.Duration) {
 	o.emit(Event{Kind: EventSchedule, Attempt: o.attempt, Delay: delay})
+	if delay <= 0 {
+		o.beginAttempt()
+		return
+	}
 	o.timer.Reset(delay)
 	o.due = true
 }
