@@ -309,13 +309,13 @@ func (s *surface) talkOverABadNetwork(r *rand.Rand) {
 			s.CutMidFrame(some)
 		case 2:
 			restore := s.Blackhole(some)
-			quiet(time.Duration(r.IntN(30)) * time.Second)
+			quiet(time.Duration(1+r.IntN(30)) * time.Second)
 			restore()
 			s.Cut(some) // or it would take minutes to be noticed
 		case 3:
 			accept := s.Refuse()
 			s.Cut()
-			quiet(time.Duration(r.IntN(5)) * time.Second)
+			quiet(time.Duration(1+r.IntN(5)) * time.Second)
 			accept()
 		case 4:
 			s.Restart()

@@ -61,7 +61,7 @@ func chaos(t *testing.T, seed uint64) {
 				select {
 				case <-stop:
 					return
-				case <-time.After(time.Duration(rnd.IntN(3000)) * time.Millisecond):
+				case <-time.After(time.Duration(1+rnd.IntN(3000)) * time.Millisecond):
 					act(rnd)
 				}
 			}
