@@ -55,8 +55,8 @@ type Options struct {
 	// SilenceTimeout is how long nothing may come from the server before the
 	// connection is given up; 0: 380 s; negative: for ever.
 	SilenceTimeout time.Duration
-	// SlowHandler is how long a handler may run before that is logged, once;
-	// 0: 10 s; negative: for ever.
+	// SlowHandler is how long a handler may run before that is logged, once, at
+	// most a tenth of it late; 0: 10 s; negative: for ever.
 	SlowHandler time.Duration
 	// EventQueue is how many events may wait, per client and per Events stream;
 	// 0: 8192. See ErrEventOverflow for what happens then.

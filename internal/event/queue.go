@@ -16,8 +16,8 @@ type QueueOptions[T any] struct {
 	Size     func(v T) int                  // the same for one value every time; required with Bytes
 	Handle   func(ctx context.Context, v T) // runs on the worker, one value at a time. Required
 	Overflow func()                         // called once, by the Push that finds the queue full, with no lock held
-	Slow     time.Duration                  // how long Handle may take before OnSlow is called; 0: never
-	OnSlow   func(v T)                      // called at most once per value, while Handle still runs; must not block
+	Slow     time.Duration                  // how long Handle may take before OnSlow is called, at most a tenth later; 0: never
+	OnSlow   func(v T)                      // called at most once per value, beside Handle, on any goroutine; must not block
 }
 
 // Queue handles values one at a time in the order they came, on a goroutine
@@ -35,7 +35,7 @@ type Queue[T any] struct {
 	drained bool
 	closed  bool
 	idle    chan struct{} // closed when the worker ends; made by Wait
-	watch   slowWatch[T]  // the worker's
+	watch   slowWatch[T]
 }
 
 // queueKey is the context key by which a queue knows its own handlers.
@@ -50,7 +50,7 @@ func NewQueue[T any](parent context.Context, o QueueOptions[T]) *Queue[T] {
 	q := &Queue[T]{o: o}
 	ctx, cancel := context.WithCancelCause(parent)
 	q.ctx, q.cancel = context.WithValue(ctx, queueKey{q}, true), cancel
-	q.watch.init(o.Slow, o.OnSlow)
+	q.watch.init(&q.mu, o.Slow, o.OnSlow)
 	return q
 }
 
@@ -129,6 +129,7 @@ func (q *Queue[T]) work() {
 	// A handler may end its goroutine by runtime.Goexit, as the Fatal of a test
 	// does. Then the next worker takes over.
 	defer func() {
+		q.watch.end()
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.running = false
@@ -149,23 +150,14 @@ func (q *Queue[T]) work() {
 			later := q.waiting.pop()
 			q.bytes -= q.size(later)
 			q.mu.Unlock()
-			q.handle(later)
-			q.handle(v)
+			q.o.Handle(q.ctx, later)
+			q.o.Handle(q.ctx, v)
 			continue
 		}
+		q.watch.next(v)
 		q.mu.Unlock()
-		q.handle(v)
-	}
-}
-
-func (q *Queue[T]) handle(v T) {
-	if !q.watch.on() {
 		q.o.Handle(q.ctx, v)
-		return
 	}
-	q.watch.start(v)
-	defer q.watch.stop()
-	q.o.Handle(q.ctx, v)
 }
 
 // Wait blocks until the queue has nothing left to do, or until ctx ends; then
@@ -230,44 +222,4 @@ func contextError(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// slowWatch tells of a handler that runs for too long, while it runs. One
-// timer serves all values of a queue.
-type slowWatch[T any] struct {
-	after   time.Duration
-	report  func(v T)
-	timer   *time.Timer
-	current T              // written by the worker only while the timer is stopped
-	pending sync.WaitGroup // the timer, from start until it is stopped or its function has returned
-}
-
-func (w *slowWatch[T]) init(after time.Duration, report func(v T)) {
-	w.after, w.report = after, report
-}
-
-func (w *slowWatch[T]) on() bool { return w.after > 0 && w.report != nil }
-
-func (w *slowWatch[T]) start(v T) {
-	w.current = v
-	w.pending.Add(1)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.after, w.fire)
-	} else {
-		w.timer.Reset(w.after)
-	}
-}
-
-func (w *slowWatch[T]) fire() {
-	defer w.pending.Done()
-	w.report(w.current)
-}
-
-func (w *slowWatch[T]) stop() {
-	if w.timer.Stop() {
-		w.pending.Done()
-	}
-	w.pending.Wait()
-	var none T
-	w.current = none
 }
