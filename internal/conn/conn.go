@@ -26,15 +26,17 @@ type Conn struct {
 	raw     net.Conn // under the stream; nil if the HTTP client does not show it
 	started time.Time
 
-	out    outbox
-	wake   chan struct{} // a token for the writer: there is something to write
-	frames sync.Pool     // of *Frame
-	finish chan struct{} // closed by Close: send the rest and say goodbye
-	dead   chan struct{} // closed by fail: stop at once
-	done   chan struct{} // closed when the last goroutine has left
+	out       outbox
+	frames    sync.Pool // of *Frame
+	watch     writeWatch
+	heartbeat alarm
+	silence   alarm
+	finish    chan struct{} // closed by Close: nothing is accepted any more
+	dead      chan struct{} // closed by fail: stop at once
+	done      chan struct{} // closed when the last goroutine has left
 
 	heard   atomic.Int64 // when something was last received, in ns since started
-	running atomic.Int32 // goroutines and armed timers
+	running atomic.Int32 // goroutines and armed timers; 0: over
 
 	mu       sync.Mutex
 	err      error // the cause; set once
@@ -49,7 +51,6 @@ func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
 		o:       o.withDefaults(),
 		codec:   wire.Codec{Text: o.Text},
 		started: time.Now(),
-		wake:    make(chan struct{}, 1),
 		finish:  make(chan struct{}),
 		dead:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -83,9 +84,15 @@ func Dial(ctx context.Context, url string, o Options) (*Conn, error) {
 	}
 	c.stream.prepare(under, c.rouse)
 	c.hear()
-	c.running.Store(2)
-	go c.read()  // ends when the socket is shut; Done tells
-	go c.write() // ends when the connection is dead or closed; Done tells
+	c.running.Store(1)
+	c.watch.conn = c
+	if every := c.o.HeartbeatInterval; every > 0 {
+		c.heartbeat.begin(c, nextHeartbeat(every), c.beat)
+	}
+	if c.o.SilenceTimeout > 0 {
+		c.silence.begin(c, c.o.SilenceTimeout, c.listen)
+	}
+	go c.read() // ends when the socket is shut; Done tells
 	return c, nil
 }
 
@@ -130,12 +137,13 @@ func (c *Conn) Close(budget time.Duration) {
 	if c.err == nil {
 		c.err = ErrClosed
 	}
-	if !c.finished {
-		c.finished = true
-		c.out.refuse()
+	first := !c.finished
+	c.finished = true
+	c.mu.Unlock()
+	if first {
+		c.goodbye()
 		close(c.finish)
 	}
-	c.mu.Unlock()
 	timer := time.NewTimer(budget)
 	defer timer.Stop()
 	select {
@@ -169,6 +177,20 @@ func (c *Conn) fail(cause error) {
 	}
 }
 
+// enter counts one more goroutine, and reports whether the connection is not over
+// yet.
+func (c *Conn) enter() bool {
+	for {
+		n := c.running.Load()
+		if n == 0 {
+			return false
+		}
+		if c.running.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
 // release is called by every goroutine as it leaves; the last one locks up.
 func (c *Conn) release() {
 	if c.running.Add(-1) == 0 {
@@ -177,9 +199,15 @@ func (c *Conn) release() {
 	}
 }
 
-// read is the reader.
+// read is the reader. It ends when the connection is dead, and the timers end
+// with it.
 func (c *Conn) read() {
-	defer c.release()
+	defer func() {
+		c.watch.end()
+		c.heartbeat.end()
+		c.silence.end()
+		c.release()
+	}()
 	want := websocket.MessageBinary
 	if c.codec.Text {
 		want = websocket.MessageText

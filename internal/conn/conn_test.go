@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -186,6 +188,40 @@ func TestExchange(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The writer and the timers are there while they have something to do.
+func TestAnIdleConnectionIsOneGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := serve(t, nil)
+		c, ws := h.dial(conn.Options{HeartbeatInterval: time.Minute})
+		bubble := regexp.MustCompile(`synctest bubble \d+\]`)
+		goroutines := func() (n int) {
+			synctest.Wait()
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			of := bubble.FindString(string(stacks)) // the first is the caller's
+			require.NotEmpty(t, of)
+			for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+				if header, rest, _ := strings.Cut(stack, "\n"); strings.Contains(header, of) && strings.Contains(rest, "internal/conn.(*") {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, 1, goroutines())
+		for i := range int32(3) {
+			f, err := c.Encode(command(0, "x"), i+1)
+			require.NoError(t, err)
+			accepted, err := c.TrySend(f, nil, 3) // by way of the queue
+			require.NoError(t, err)
+			require.True(t, accepted)
+			require.Equal(t, i+1, receive(t, ws).GetI())
+			require.Equal(t, 1, goroutines())
+		}
+		require.Equal(t, pb.CommandType_echo, receive(t, ws).GetCmd())
+		require.Equal(t, 1, goroutines())
+	})
 }
 
 func TestFramesWithoutSerialHaveNone(t *testing.T) {

@@ -4,12 +4,14 @@
 // # Goroutines
 //
 // The reader reads and decodes frames and hands them to OnCommand, which must
-// not block. The writer takes frames from a bounded queue, sends heartbeats and
-// watches for silence. Only the two of them ever wait for the network, so a
-// caller whose context ends while its frame is under way disturbs nobody: a
-// context given to the WebSocket library would kill the connection. A write that
-// does not finish in time is ended by a timer, whose function counts as a
-// goroutine of the connection while it is armed.
+// not block. The writer takes frames from a bounded queue; it is there only while
+// something waits to be written, so that an idle connection has one goroutine.
+// Only the two of them ever wait for the network, so a caller whose context ends
+// while its frame is under way disturbs nobody: a context given to the WebSocket
+// library would kill the connection. Heartbeats, the watch for silence and that
+// for a write which does not finish in time are timers. A timer counts as a
+// goroutine of the connection while it is armed; the reader stops them when it
+// ends.
 //
 // # Writing
 //
@@ -31,13 +33,16 @@
 //	free ──────────> a sender writes ────────────────────────> free
 //	  │ not alone          │ done, something waits or is held
 //	  └──────────┬─────────┘
-//	             v              nothing waits any more
-//	       the writer writes ─────────────────────────> free
+//	             v                       nothing waits any more
+//	       a writer starts, and writes ─────────────────────────> free
+//	             │ Close was called, nothing waits
+//	             v
+//	       it says goodbye, and keeps the turn
 //
 // What comes while somebody has the turn is queued, and whoever ends a turn
-// looks: so no frame is forgotten, and frames of one sender keep their order. The
-// writer's heartbeats, and the library's pongs on the reader, need no turn: whole
-// frames go through the stream, in whatever order.
+// looks: so no frame is forgotten, and frames of one sender keep their order.
+// Heartbeats are frames like any other. The library's pongs on the reader need no
+// turn: whole frames go through the stream, in whatever order.
 //
 // The stream holds little: one frame of a sender, and pongs, which are dropped
 // when much is held, since the newest answers for all. The library is never

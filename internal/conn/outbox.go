@@ -14,8 +14,9 @@ type outbox struct {
 	spare  []*Frame      // a block for frames
 	room   chan struct{} // closed when frames are taken; nil: nobody waits for room
 	over   bool          // nothing is accepted any more
+	bye    bool          // and the writer is to say goodbye when the rest is written
 	direct bool          // a sender is writing itself
-	woken  bool          // the writer has a token, or is about to look
+	writer bool          // the writer is there, or about to start
 	crowd  bool          // of the frames that wait, one has seen that there are many senders
 }
 
@@ -74,7 +75,7 @@ func (c *Conn) put(f *Frame, s Starter, others int) (accepted bool, room <-chan 
 		room = o.room
 		o.mu.Unlock()
 		return false, room, nil
-	case others == 0 && !o.woken && !o.direct && len(o.frames) == 0 && c.stream.quick.Possible() && len(f.bytes) <= maxDirect:
+	case others == 0 && !o.writer && !o.direct && len(o.frames) == 0 && c.stream.quick.Possible() && len(f.bytes) <= maxDirect:
 		o.direct = true
 		o.mu.Unlock()
 		_ = c.writeFrame(f) // after an error the connection is dead
@@ -83,10 +84,10 @@ func (c *Conn) put(f *Frame, s Starter, others int) (accepted bool, room <-chan 
 	}
 	o.frames = append(o.frames, f)
 	o.crowd = o.crowd || others >= crowd
-	wake := o.rouse()
+	start := o.rouse()
 	o.mu.Unlock()
-	if wake {
-		c.token()
+	if start {
+		c.startWriter()
 	}
 	return true, nil, nil
 }
@@ -95,13 +96,21 @@ func (c *Conn) put(f *Frame, s Starter, others int) (accepted bool, room <-chan 
 // library's buffer.
 const maxDirect = 4000
 
-// rouse reports whether the writer is to be given a token. mu is held.
+// rouse reports whether the writer is to be started. mu is held.
 func (o *outbox) rouse() bool {
-	if o.woken || o.direct { // else whoever writes will look
+	if o.writer || o.direct { // else whoever writes will look
 		return false
 	}
-	o.woken = true
+	o.writer = true
 	return true
+}
+
+// startWriter starts the writer. A connection that is over has none, and nothing
+// to write.
+func (c *Conn) startWriter() {
+	if c.enter() {
+		go c.write() // ends when nothing is left to write; Done tells
+	}
 }
 
 // endDirect ends the turn of a sender that has written itself.
@@ -109,29 +118,21 @@ func (c *Conn) endDirect() {
 	o := &c.out
 	o.mu.Lock()
 	o.direct = false
-	wake := (c.stream.behind() || o.over || len(o.frames) > 0) && o.rouse()
+	start := (c.stream.behind() || o.bye || len(o.frames) > 0) && o.rouse()
 	o.mu.Unlock()
-	if wake {
-		c.token()
+	if start {
+		c.startWriter()
 	}
 }
 
-// rouse wakes the writer, which will find that the stream holds something.
+// rouse starts the writer, which will find that the stream holds something.
 func (c *Conn) rouse() {
 	o := &c.out
 	o.mu.Lock()
-	wake := o.rouse()
+	start := o.rouse()
 	o.mu.Unlock()
-	if wake {
-		c.token()
-	}
-}
-
-// token wakes the writer. If there is a token already, that does.
-func (c *Conn) token() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	if start {
+		c.startWriter()
 	}
 }
 
@@ -142,6 +143,18 @@ func (o *outbox) refuse() {
 	o.mu.Unlock()
 }
 
+// goodbye ends the outbox and lets the writer send the rest and say goodbye.
+func (c *Conn) goodbye() {
+	o := &c.out
+	o.mu.Lock()
+	o.over, o.bye = true, true
+	start := o.rouse()
+	o.mu.Unlock()
+	if start {
+		c.startWriter()
+	}
+}
+
 // crowded reports whether the frames that wait come from many senders.
 func (o *outbox) crowded() bool {
 	o.mu.Lock()
@@ -149,34 +162,47 @@ func (o *outbox) crowded() bool {
 	return o.crowd && !o.direct
 }
 
-// take gives the writer everything that waits, and its turn; or says that there
-// is nothing for it to do, or that a sender has the turn and will wake it.
-func (c *Conn) take() (frames []*Frame, turn, direct bool) {
+// task is what there is to do for the writer.
+type task int
+
+const (
+	nothing     task = iota // it ends: whoever has something to write starts another one
+	writeFrames             // it has the turn
+	sayGoodbye              // nothing is left, and nothing comes any more
+)
+
+// take gives the writer everything that waits, and its turn; or says what else
+// there is to do.
+func (c *Conn) take() ([]*Frame, task) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.direct || len(o.frames) == 0 && !c.stream.behind() {
-		o.woken = false
-		return nil, false, o.direct
+	switch {
+	case o.direct: // the sender will start a writer if there is something left
+	case len(o.frames) > 0 || c.stream.behind():
+		o.crowd = false
+		frames := o.frames
+		o.frames, o.spare = o.spare[:0], nil
+		if o.room != nil {
+			close(o.room)
+			o.room = nil
+		}
+		return frames, writeFrames
+	case o.bye:
+		return nil, sayGoodbye
 	}
-	o.woken, o.crowd = true, false
-	frames, o.frames, o.spare = o.frames, o.spare[:0], nil
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
-	return frames, true, false
+	o.writer = false
+	return nil, nothing
 }
 
-// give takes back the block of take and reports whether there is more to do.
-func (c *Conn) give(frames []*Frame) (more bool) {
+// give takes back the block of take.
+func (c *Conn) give(frames []*Frame) {
 	clear(frames)
+	if cap(frames) > 2*maxWaiting {
+		return
+	}
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if cap(frames) <= 2*maxWaiting {
-		o.spare = frames[:0]
-	}
-	o.woken = c.stream.behind() || len(o.frames) > 0
-	return o.woken
+	o.spare = frames[:0]
 }

@@ -47,8 +47,13 @@ func (u *upgrader) plain() bool {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	_, ok := base.(*http.Transport)
-	return ok
+	switch t := base.(type) {
+	case *http.Transport:
+		return true
+	case interface{ Plain() bool }: // one that says so itself
+		return t.Plain()
+	}
+	return false
 }
 
 // stream is the upgraded connection. It can hold back what is written, so that

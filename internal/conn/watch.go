@@ -79,12 +79,12 @@ func (w *writeWatch) look() {
 	w.conn.release()
 }
 
-// end ends the watch with the writer.
+// end ends the watch with the reader.
 func (w *writeWatch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
 	if w.timer != nil && w.timer.Stop() {
-		w.conn.running.Add(-1) // the writer still counts
+		w.conn.running.Add(-1) // the reader still counts
 	}
 }

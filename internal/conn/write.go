@@ -52,44 +52,31 @@ func (c *Conn) Encode(cmd *pb.GenericCommand, serial int32) (*Frame, error) {
 	return f, nil
 }
 
-// write is the writer.
+// write is the writer. It ends when there is nothing to write; see outbox.
 func (c *Conn) write() {
 	defer c.release()
-	heartbeat := newTicker(c.o.HeartbeatInterval, nextHeartbeat)
-	defer heartbeat.stop()
-	silence := newTicker(c.o.SilenceTimeout, nil)
-	defer silence.stop()
-	watch := &writeWatch{conn: c}
-	defer watch.end()
 	for {
 		select {
 		case <-c.dead:
 			return
-		case <-c.wake:
-			if c.out.crowded() {
-				// Those who were woken together are about to send, too: their frames shall
-				// go out in one piece.
-				runtime.Gosched()
-			}
-			if frames, turn, _ := c.take(); turn {
-				c.writeAll(frames, watch)
-				if c.give(frames) {
-					c.token()
-				}
-			}
-		case <-heartbeat.c:
-			c.beat(watch)
-			heartbeat.reset(nextHeartbeat(c.o.HeartbeatInterval))
-		case <-silence.c:
-			quiet := time.Since(c.started) - time.Duration(c.heard.Load())
-			if quiet >= c.o.SilenceTimeout {
-				c.fail(ErrSilence)
+		default:
+		}
+		if c.out.crowded() {
+			// Those who were woken together are about to send, too: their frames shall
+			// go out in one piece.
+			runtime.Gosched()
+		}
+		switch frames, todo := c.take(); todo {
+		case nothing:
+			return
+		case writeFrames:
+			c.writeAll(frames)
+			c.give(frames)
+		case sayGoodbye:
+			if c.stream.wait() {
+				c.shakeHands()
 				return
 			}
-			silence.reset(c.o.SilenceTimeout - quiet)
-		case <-c.finish:
-			c.sayGoodbye(watch)
-			return
 		}
 	}
 }
@@ -102,14 +89,14 @@ const (
 
 // writeAll writes frames, and what the stream has held back. After an error the
 // connection is dead, and the rest is dropped.
-func (c *Conn) writeAll(frames []*Frame, watch *writeWatch) {
+func (c *Conn) writeAll(frames []*Frame) {
 	for first := true; first || len(frames) > 0; first = false {
 		select {
 		case <-c.dead: // what is begun now would count as perhaps sent
 			return
 		default:
 		}
-		watch.start()
+		c.watch.start()
 		c.stream.cork()
 		n := 0
 		for bytes := 0; n < min(len(frames), pieceFrames) && bytes < pieceBytes; n++ {
@@ -123,7 +110,7 @@ func (c *Conn) writeAll(frames []*Frame, watch *writeWatch) {
 			c.unwritten(err)
 			return
 		}
-		watch.stop()
+		c.watch.stop()
 	}
 }
 
@@ -161,17 +148,36 @@ func (c *Conn) unwritten(err error) {
 	}
 }
 
-// beat sends a heartbeat. Its answer is like anything else that is heard.
-func (c *Conn) beat(watch *writeWatch) {
+// beat sends a heartbeat, and returns when the next one is due. Its answer is
+// like anything else that is heard. There is none where so many frames wait that
+// no other is taken: they tell the server as well that the client lives.
+func (c *Conn) beat() (again time.Duration) {
 	serial := c.o.Serial()
 	c.o.Logger.LogAttrs(context.Background(), slog.LevelDebug, "heartbeat", slog.Int("serial", int(serial)))
 	f, err := c.Encode(&pb.GenericCommand{Cmd: pb.CommandType_echo.Enum()}, serial)
 	if err != nil {
 		c.fail(err)
-		return
+		return 0
 	}
-	c.o.Counters.Heartbeats.Add(1)
-	c.writeAll([]*Frame{f}, watch)
+	accepted, err := c.TrySend(f, nil, 0)
+	if err != nil {
+		return 0
+	}
+	if accepted {
+		c.o.Counters.Heartbeats.Add(1)
+	}
+	return nextHeartbeat(c.o.HeartbeatInterval)
+}
+
+// listen ends the connection if it has been silent for too long, or returns when
+// it may have been.
+func (c *Conn) listen() (again time.Duration) {
+	quiet := time.Since(c.started) - time.Duration(c.heard.Load())
+	if quiet >= c.o.SilenceTimeout {
+		c.fail(ErrSilence)
+		return 0
+	}
+	return c.o.SilenceTimeout - quiet
 }
 
 // nextHeartbeat varies the interval.
@@ -179,58 +185,11 @@ func nextHeartbeat(interval time.Duration) time.Duration {
 	return time.Duration(float64(interval) * (1 - heartbeatSpread + 2*heartbeatSpread*rand.Float64()))
 }
 
-// sayGoodbye empties the queue and closes as the protocol says: with no status.
-// The library gives the peer 5 s to answer; Close is less patient and shuts
-// the socket.
-func (c *Conn) sayGoodbye(watch *writeWatch) {
-	for {
-		frames, turn, direct := c.take()
-		switch {
-		case turn:
-			c.writeAll(frames, watch)
-			c.give(frames)
-		case direct:
-			select {
-			case <-c.wake:
-			case <-c.dead:
-			}
-		}
-		select {
-		case <-c.dead:
-			return
-		default:
-		}
-		if !turn && !direct && c.stream.wait() {
-			break
-		}
-	}
+// shakeHands closes as the protocol says: with no status. The library gives the
+// peer 5 s to answer; Close is less patient and shuts the socket.
+func (c *Conn) shakeHands() {
 	if err := c.ws.Close(websocket.StatusNoStatusRcvd, ""); err != nil {
 		c.o.Logger.LogAttrs(context.Background(), slog.LevelDebug, "close handshake failed", slog.Any("err", err))
 	}
 	c.fail(ErrClosed)
-}
-
-// ticker is a timer that may not exist.
-type ticker struct {
-	timer *time.Timer
-	c     <-chan time.Time
-}
-
-func newTicker(interval time.Duration, vary func(time.Duration) time.Duration) *ticker {
-	if interval <= 0 {
-		return &ticker{}
-	}
-	if vary != nil {
-		interval = vary(interval)
-	}
-	timer := time.NewTimer(interval)
-	return &ticker{timer, timer.C}
-}
-
-func (t *ticker) reset(d time.Duration) { t.timer.Reset(d) }
-
-func (t *ticker) stop() {
-	if t.timer != nil {
-		t.timer.Stop()
-	}
 }
