@@ -26,8 +26,8 @@ type Realtime struct {
 	opts       *Options // complete. Pointers keep %#v from printing secrets
 	log        *slog.Logger
 	http       *http.Client
-	restClient *http.Client    // http for requests with credentials
-	ownHTTP    *http.Transport // made here, so its idle connections are ours to close; nil: the caller's
+	restClient *http.Client // http for requests with credentials
+	ownHTTP    *transport   // made here, so its idle connections are ours to close; nil: the caller's
 	router     *router.Router
 	contents   *contentRegistry
 	plugins    []Plugin
@@ -83,7 +83,10 @@ func New(o Options) (*Realtime, error) {
 		clients:  make(map[*IMClient]struct{}),
 		outgoing: sync.Pool{New: func() any { return new(outgoing) }},
 	}
-	rt.http, rt.ownHTTP = newHTTPClient(&o)
+	if rt.http = o.HTTPClient; rt.http == nil {
+		rt.ownHTTP = newTransport(&o)
+		rt.http = &http.Client{Transport: rt.ownHTTP}
+	}
 	rt.restClient = keepSecrets(rt.http)
 	rt.router = router.New(router.Options{
 		AppID:        o.AppID,

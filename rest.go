@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/leanrtm/realtime/internal/retryafter"
 )
@@ -26,28 +25,6 @@ const (
 
 // maxRESTAnswer limits the answers that this package reads itself.
 const maxRESTAnswer = 16 << 20
-
-// newHTTPClient returns the client for everything that goes over HTTP, and its
-// transport if that was made here.
-func newHTTPClient(o *Options) (*http.Client, *http.Transport) {
-	if o.HTTPClient != nil {
-		return o.HTTPClient, nil
-	}
-	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           o.Dial,
-		TLSClientConfig:       o.TLSConfig,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          16,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
-	if o.Dial != nil {
-		t.Proxy = nil // where connections go is the caller's business
-	}
-	return &http.Client{Transport: t}, t
-}
 
 // Do sends a REST request. One with a relative URL, such as
 // "/1.1/classes/Todo", goes to the API server with the credentials of the app;
