@@ -178,7 +178,11 @@ func (c *Conversation) UnreadMessagesMentioned() bool {
 }
 
 // LastMessage returns the last message, nil if none is known.
-func (c *Conversation) LastMessage() *Message { return c.snapshot().lastMessage }
+func (c *Conversation) LastMessage() *Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.lastMessage
+}
 
 // Info returns the state at one moment.
 func (c *Conversation) Info() ConversationInfo {

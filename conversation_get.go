@@ -212,15 +212,20 @@ func inParallel[T, R any](ctx context.Context, n int, items []T, f func(ctx cont
 // alone when it is pushed about again.
 const retryUnknown = time.Minute
 
+// asked reports whether the conversation is known, or could not be fetched a
+// moment ago.
+func (c *Conversation) asked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.known || time.Since(c.state.triedAt) < retryUnknown
+}
+
 // conversationOf returns the conversation that a push is about, fetching it if
 // need be. If that fails, what is returned knows its id and kind alone.
 func (c *IMClient) conversationOf(ctx context.Context, id string, kind Kind) *Conversation {
 	conv := c.convs.lookup(id)
-	if conv != nil {
-		s := conv.snapshot()
-		if s.known || time.Since(s.triedAt) < retryUnknown {
-			return conv
-		}
+	if conv != nil && conv.asked() {
+		return conv
 	}
 	c.prefetch(ctx, []string{id})
 	conv = c.convs.bare(id, kind)

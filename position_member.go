@@ -113,16 +113,6 @@ func (m *convMark) wasOutside(at int64) bool {
 	return false
 }
 
-// countsAsUnread reports whether a message of another client raises the count:
-// what was said before the client became a member is not unread, and what was
-// recovered late may be counted or read already.
-func (s *clientSync) countsAsUnread(cid string, at int64, recovered bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.marks[cid]
-	return (m == nil || m.joinedAt <= at && m.leftAt == 0) && (!recovered || at > s.cursor)
-}
-
 // countHolds returns the unread count that the server has told and that ends
 // with last, unless the client was removed or came back since.
 func (s *clientSync) countHolds(cid string, n int, last point) int {

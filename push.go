@@ -136,11 +136,11 @@ func (c *IMClient) deliver(conv *Conversation, d *delivered, counted bool) {
 		conv.mu.Lock()
 		conv.state.sawMessage(m)
 		conv.mu.Unlock()
-		c.sync.lastSeen(m.ConversationID, d.at, m.From == c.ID())
+		unread := c.sync.saw(m.ConversationID, d.at, m.From == c.ID(), d.event.Recovered)
 		if kind == KindService {
 			c.sync.noteUnlisted(m.ConversationID)
 		}
-		if m.From != c.ID() && kind != KindChatRoom && c.sync.countsAsUnread(conv.id, d.at.at, d.event.Recovered) {
+		if unread && kind != KindChatRoom {
 			if d.event.Recovered {
 				c.sync.counted(m, d.at)
 			}
@@ -286,7 +286,7 @@ func (c *IMClient) pushedUnread(ctx context.Context, u *pb.UnreadCommand) {
 			conv.mu.Lock()
 			conv.state.sawMessage(m)
 			conv.mu.Unlock()
-			c.sync.lastSeen(conv.id, m.point(), m.From == c.ID())
+			c.sync.saw(conv.id, m.point(), m.From == c.ID(), false)
 			if !c.recoverTold(ctx, conv, m) {
 				return // the next session is told again
 			}

@@ -75,13 +75,18 @@ func (s *clientSync) tellUnread(conv *Conversation, n int, mentioned bool) {
 	})
 }
 
-// lastSeen notes the newest message of a conversation.
-func (s *clientSync) lastSeen(cid string, p point, own bool) {
+// saw notes a message of a conversation, which may be the newest, and reports
+// whether it raises the count of unread ones: what was said before the client
+// became a member does not, and what was recovered late may be counted or read
+// already.
+func (s *clientSync) saw(cid string, p point, own, recovered bool) (unread bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.mark(cid); m.last.before(p) {
+	m := s.mark(cid)
+	if m.last.before(p) {
 		m.last, m.lastOwn = p, own
 	}
+	return !own && m.joinedAt <= p.at && m.leftAt == 0 && (!recovered || p.at > s.cursor)
 }
 
 // Read marks everything that has come so far as read. The count of unread

@@ -173,7 +173,7 @@ func (s *sending) ended(got *Message, err error) {
 func (s *sending) turnedOut(m *Message) {
 	c := s.conv.client
 	s.conv.update(func(state *convState) { state.sawMessage(m) })
-	c.sync.lastSeen(m.ConversationID, m.point(), true)
+	c.sync.saw(m.ConversationID, m.point(), true, false)
 	c.emit(&MessageStatusEvent{Conversation: s.conv, Message: m, Token: s.opts.token})
 	if !s.opts.has(sendReceipt) || m.Status == StatusDelivered {
 		return
