@@ -83,7 +83,7 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestAHundredThousandMessagesAndKills(t *testing.T) {
 	n := 100_000
 	if testing.Short() || raceEnabled {
-		n = 10_000
+		n = 5_000
 	}
 	w := newWorld(t)
 	w.fill(40, n)
