@@ -51,6 +51,7 @@ type contest struct {
 // the WebSocket library of the Go SDK and does nothing else.
 const (
 	sideGo   = "go"
+	sideGo1  = "go1" // with one thread for Go code, as Node.js has one for its own
 	sideREST = "rest"
 	sideBare = "bare"
 )
@@ -58,7 +59,7 @@ const (
 func contests() []contest {
 	all := append([]string{sideGo}, versions()...)
 	return []contest{
-		{"send, one at a time", "send", 1, 20_000, append(slices.Clone(all), sideREST, sideBare)},
+		{"send, one at a time", "send", 1, 20_000, append(slices.Clone(all), sideGo1, sideREST, sideBare)},
 		{"send, 64 in flight", "send", 64, 40_000, append(slices.Clone(all), sideREST, sideBare)},
 		{"receive", "receive", 64, 40_000, all},
 	}
@@ -202,6 +203,9 @@ func (v *versus) run(t *testing.T, c *contest, side string, warmup int) figures 
 		"RTM_APP_ID="+versusApp, "RTM_APP_KEY="+versusKey, "RTM_MASTER_KEY="+versusMaster,
 		"RTM_SERVER="+v.url, "RTM_SOCKET=ws"+strings.TrimPrefix(v.url, "http"), "RTM_TLS_SERVER="+v.tlsURL, "RTM_ECHO="+v.echoURL,
 		"NODE_TLS_REJECT_UNAUTHORIZED=0", "NODE_NO_WARNINGS=1", "NODE_ENV=production")
+	if side == sideGo1 {
+		process.Env = append(process.Env, "GOMAXPROCS=1")
+	}
 	var stderr, other bytes.Buffer
 	process.Stderr = &stderr
 	stdout, err := process.StdoutPipe()
