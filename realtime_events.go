@@ -48,8 +48,8 @@ func (rt *Realtime) backoff(attempt int) time.Duration {
 	return max(rt.opts.Backoff(attempt), 0)
 }
 
-// linkChanged passes on what happened to the link. It runs on the goroutine
-// that owns the link and only enqueues.
+// linkChanged passes on what happened to the link. It is called by the owner of
+// the link and only enqueues.
 func (rt *Realtime) linkChanged(l *link.Link, e link.Event) {
 	if rt.log.Enabled(context.Background(), slog.LevelInfo) {
 		attrs := []slog.Attr{slog.String("event", e.Kind.String()), slog.String("state", l.State().String())}

@@ -196,6 +196,7 @@ func (c *Conn) release() {
 	if c.running.Add(-1) == 0 {
 		_ = c.ws.CloseNow()
 		close(c.done)
+		c.o.OnDone()
 	}
 }
 

@@ -29,6 +29,10 @@ type Options struct {
 	// must not block. Who is done with cmd may put its block, nil if it lies in
 	// none, back. The link sets it.
 	OnCommand func(cmd *pb.GenericCommand, block *wire.Block)
+	// OnDone is called once, right after Done is closed, on the goroutine that
+	// leaves last. It may come before Dial returns, and must not block. The link
+	// sets it.
+	OnDone func()
 }
 
 // The defaults of the protocol, and of this package.
@@ -73,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.OnCommand == nil {
 		o.OnCommand = func(*pb.GenericCommand, *wire.Block) {}
+	}
+	if o.OnDone == nil {
+		o.OnDone = func() {}
 	}
 	return o
 }

@@ -41,14 +41,15 @@ var errNoEndpoints = errors.New("there are no endpoints")
 
 // startDial connects in the background. Whoever cancels the dial must not
 // receive from it any more: the dialling goroutine then disposes of a
-// connection that came too late.
+// connection that came too late, also when it has posted that it is there.
 func (o *owner) startDial() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &dial{cancel: cancel, result: make(chan dialResult)}
 	o.dial = d
 	known, fresh := o.endpoints, o.stale
-	o.workers.Go(func() { // ended by cancel, which shutDown calls and then waits
+	o.link.running.Go(func() { // ended by cancel, which shutDown calls and then waits
 		r := o.link.connect(ctx, known, fresh)
+		o.link.mail.post(func() { o.dialEnded(d) })
 		select {
 		case d.result <- r:
 		case <-ctx.Done():
@@ -114,13 +115,22 @@ func (l *Link) connectTo(ctx context.Context, url string) (*live, error) {
 	defer cancel()
 	lv := &live{
 		calls:   rpc.NewTable(),
-		goaway:  make(chan struct{}, 1),
 		adopted: make(chan struct{}),
 	}
 	lv.answered.Store(l.serial.Load())
 	o := l.o.Conn
 	o.Serial = l.nextSerial
 	o.OnCommand = func(cmd *pb.GenericCommand, block *wire.Block) { l.deliver(lv, cmd, block) }
+	o.OnDone = func() {
+		defer l.running.Done()
+		l.mail.post(func() { l.owner.died(lv) })
+	}
+	l.running.Add(1) // until OnDone has returned, or never will be called
+	defer func() {
+		if lv.conn == nil {
+			l.running.Done()
+		}
+	}()
 	l.o.Counters.Dials.Add(1)
 	c, err := conn.Dial(ctx, url, o)
 	if err != nil {

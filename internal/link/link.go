@@ -22,13 +22,9 @@ type Link struct {
 	view    atomic.Pointer[view]
 	settled atomic.Uint64 // the generation that Settle named last
 
-	requests chan request
-	closing  chan struct{} // closed by Close
-	done     chan struct{} // closed when the owner and all it started have ended
-
-	mu      sync.Mutex
-	started bool // the owner exists, or has existed
-	closed  bool // closing is closed
+	mail    mailbox        // opened by the first Open
+	owner   *owner         // touched by the steps in the mailbox only
+	running sync.WaitGroup // dials, an armed timer, connections; see owner.shutDown
 }
 
 // view is what everybody may know.
@@ -44,7 +40,7 @@ type live struct {
 	gen    uint64
 	conn   *conn.Conn
 	calls  *rpc.Table
-	goaway chan struct{} // gets a token when the server says so
+	goaway bool // the server has said so; the reader's
 
 	answered atomic.Uint32 // newest serial that was answered; see Posted
 
@@ -54,54 +50,24 @@ type live struct {
 
 // New returns a link that has not connected. It does no I/O and starts nothing.
 func New(o Options) *Link {
-	l := &Link{
-		o:        o.withDefaults(),
-		requests: make(chan request),
-		closing:  make(chan struct{}),
-		done:     make(chan struct{}),
-	}
+	l := &Link{o: o.withDefaults(), mail: mailbox{done: make(chan struct{})}}
+	l.owner = &owner{link: l, o: &l.o}
 	l.view.Store(&view{state: StateInitialized, err: rpc.ErrDisconnected, changed: make(chan struct{})})
 	return l
 }
 
-// request is something that the owner does for somebody.
-type request struct {
-	do   func(o *owner)
-	done chan struct{}
-}
-
-// ask lets the owner do something and waits until it has; false means that the
-// link is closed. Without an owner, nothing is done.
+// ask lets the owner do something and waits until it has; false means that
+// nothing is done, since the link is closed or was never opened.
 func (l *Link) ask(do func(o *owner)) bool {
-	r := request{do, make(chan struct{})}
-	select {
-	case l.requests <- r:
-		<-r.done
-		return true
-	case <-l.closing:
-		return false
+	done := make(chan struct{})
+	accepted := l.mail.post(func() {
+		defer close(done)
+		do(l.owner)
+	})
+	if accepted {
+		<-done
 	}
-}
-
-// start makes the owner if there is none yet and reports whether there is one
-// now; there is not after Close.
-func (l *Link) start() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	if !l.started {
-		l.started = true
-		go newOwner(l).run() // ended by Close, which waits for it
-	}
-	return true
-}
-
-func (l *Link) running() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.started && !l.closed
+	return accepted
 }
 
 // Open connects and returns nil when the link is connected. All callers share
@@ -118,7 +84,7 @@ func (l *Link) Open(ctx context.Context, retry bool) error {
 		return rpc.ContextError(ctx)
 	}
 	w := &waiter{retry: retry, result: make(chan error, 1)}
-	if !l.start() || !l.ask(func(o *owner) { o.open(w) }) {
+	if !l.mail.open() || !l.ask(func(o *owner) { o.open(w) }) {
 		return rpc.ErrClosed
 	}
 	select {
@@ -196,26 +162,20 @@ func (l *Link) Settle(gen uint64) {
 // Pause drops the connection or stops trying to get one, until Resume. Where
 // it does not apply it does nothing. When it returns the state has changed.
 func (l *Link) Pause() {
-	if l.running() {
-		l.ask((*owner).pause)
-	}
+	l.ask((*owner).pause)
 }
 
 // Resume reconnects at once after Pause. Where it does not apply it does
 // nothing.
 func (l *Link) Resume() {
-	if l.running() {
-		l.ask((*owner).resume)
-	}
+	l.ask((*owner).resume)
 }
 
 // Retry reconnects now instead of at the planned time and counts attempts from
 // 0. In any state but StateDisconnected it is a *StateError.
 func (l *Link) Retry() error {
 	done := false
-	if l.running() {
-		l.ask(func(o *owner) { done = o.retryNow() })
-	}
+	l.ask(func(o *owner) { done = o.retryNow() })
 	if !done {
 		return &StateError{Op: "retry", State: l.State()}
 	}
@@ -226,31 +186,21 @@ func (l *Link) Retry() error {
 // goroutine of the link is left. It is final and idempotent. ctx bounds only
 // the waiting; there are no events. Commands in flight fail with ErrClosed.
 func (l *Link) Close(ctx context.Context) error {
-	l.mu.Lock()
-	if !l.closed {
-		l.closed = true
-		close(l.closing)
-		if !l.started {
-			l.publish(StateClosed, nil, rpc.ErrClosed)
-			close(l.done)
-		}
-	}
-	l.mu.Unlock()
+	l.mail.close(l.owner.shutDown)
 	select {
-	case <-l.done:
+	case <-l.mail.done:
 		return nil
 	case <-ctx.Done():
 	}
 	select {
-	case <-l.done:
+	case <-l.mail.done:
 		return nil
 	default:
 		return rpc.ContextError(ctx)
 	}
 }
 
-// publish replaces the view. Only the owner does so, and Close when there is
-// none.
+// publish replaces the view. Only the owner does so.
 func (l *Link) publish(state State, lv *live, err error) {
 	old := l.view.Swap(&view{state: state, live: lv, err: err, changed: make(chan struct{})})
 	close(old.changed)
@@ -282,9 +232,9 @@ func (l *Link) deliver(lv *live, cmd *pb.GenericCommand, block *wire.Block) {
 	if cmd.Cmd != nil {
 		switch cmd.GetCmd() {
 		case pb.CommandType_goaway:
-			select {
-			case lv.goaway <- struct{}{}:
-			default:
+			if !lv.goaway { // once, or a server could fill the mailbox
+				lv.goaway = true
+				l.mail.post(func() { l.owner.sentAway(lv) })
 			}
 			return
 		case pb.CommandType_echo:

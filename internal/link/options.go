@@ -109,8 +109,8 @@ type Options struct {
 	// Who is done with cmd may put its block, nil if it lies in none, back where it
 	// came from.
 	OnPush func(gen uint64, cmd *pb.GenericCommand, block *wire.Block)
-	// OnEvent gets the events in order, one at a time, on the goroutine that
-	// owns the link: it must only enqueue.
+	// OnEvent gets the events in order, one at a time, from the owner of the
+	// link: it must only enqueue.
 	OnEvent func(e Event)
 
 	Counters *Counters    // nil: its own

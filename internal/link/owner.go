@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/leanrtm/realtime/internal/conn"
@@ -13,7 +12,9 @@ import (
 	"github.com/leanrtm/realtime/internal/wire"
 )
 
-// owner is the goroutine that owns a link. All its fields are its own.
+// owner makes the decisions of a link. Its methods are steps of the mailbox, or
+// called by one, so that its fields need no lock. What a step was posted for may
+// be over when its turn comes: it says which dial, plan or connection it means.
 type owner struct {
 	link *Link
 	o    *Options
@@ -28,9 +29,8 @@ type owner struct {
 	dial      *dial       // under way; nil: none
 	endpoints []string    // in the order to try them
 	stale     bool        // the next dial asks for fresh endpoints
-	timer     *time.Timer // fires when the next attempt is due
-	due       bool        // the timer is armed
-	workers   sync.WaitGroup
+	timer     *time.Timer // goes off when the next attempt is due; nil: none is planned
+	plan      int         // changes when an attempt is planned, and when it is called off
 }
 
 // waiter is a caller of Open.
@@ -46,46 +46,6 @@ var (
 	errGoAway    = errors.New("the server asked to move to another endpoint")
 	errAbandoned = errors.New("no longer wanted")
 )
-
-func newOwner(l *Link) *owner {
-	timer := time.NewTimer(0)
-	timer.Stop()
-	return &owner{link: l, o: &l.o, timer: timer}
-}
-
-// run is the owner's loop.
-func (o *owner) run() {
-	defer close(o.link.done)
-	for {
-		var dialled chan dialResult
-		if o.dial != nil {
-			dialled = o.dial.result
-		}
-		var dead <-chan struct{}
-		var goaway chan struct{}
-		if o.live != nil {
-			dead, goaway = o.live.conn.Done(), o.live.goaway
-		}
-		select {
-		case <-o.link.closing:
-			o.shutDown()
-			return
-		case r := <-o.link.requests:
-			r.do(o)
-			close(r.done)
-		case <-o.timer.C:
-			o.due = false
-			o.beginAttempt()
-		case r := <-dialled:
-			o.dialEnded(r)
-		case <-dead:
-			o.disconnected(o.live.conn.Err())
-		case <-goaway:
-			o.stale = true
-			o.disconnected(o.drop(errGoAway))
-		}
-	}
-}
 
 // become moves to a state that has no connection and publishes it, with what
 // commands then fail with.
@@ -148,9 +108,13 @@ func (o *owner) answer(err error, wants func(w *waiter) bool) {
 func everybody(*waiter) bool         { return true }
 func withoutPatience(w *waiter) bool { return !w.retry }
 
-// dialEnded takes the result of the dial under way.
-func (o *owner) dialEnded(r dialResult) {
-	o.dial.cancel()
+// dialEnded takes the result of a dial, unless it was cancelled.
+func (o *owner) dialEnded(d *dial) {
+	if o.dial != d {
+		return
+	}
+	r := <-d.result // it is about to be offered
+	d.cancel()
 	o.dial = nil
 	if r.err != nil {
 		o.dialFailed(r.err, r.after)
@@ -171,6 +135,12 @@ func (o *owner) dialEnded(r dialResult) {
 	}
 	o.answer(nil, everybody)
 	close(o.live.adopted)
+	select {
+	case <-r.live.conn.Done():
+		// It may have told so before it was ours, and was not listened to then.
+		o.link.mail.post(func() { o.died(r.live) })
+	default:
+	}
 }
 
 // maxAfter is the longest time that a server can ask to be left alone for.
@@ -197,8 +167,22 @@ func (o *owner) schedule(delay time.Duration) {
 		o.beginAttempt()
 		return
 	}
-	o.timer.Reset(delay)
-	o.due = true
+	o.plan++
+	plan := o.plan
+	o.link.running.Add(1) // until the function has returned, or never will be called
+	o.timer = time.AfterFunc(delay, func() {
+		defer o.link.running.Done()
+		o.link.mail.post(func() { o.planDue(plan) })
+	})
+}
+
+// planDue makes the attempt of a plan, unless it was called off.
+func (o *owner) planDue(plan int) {
+	if plan != o.plan {
+		return
+	}
+	o.timer = nil
+	o.beginAttempt()
 }
 
 // beginAttempt makes the attempt that was planned.
@@ -211,9 +195,12 @@ func (o *owner) beginAttempt() {
 
 // cancelAttempt stops what is planned or under way.
 func (o *owner) cancelAttempt() {
-	if o.due {
-		o.timer.Stop()
-		o.due = false
+	if o.timer != nil {
+		if o.timer.Stop() {
+			o.link.running.Done()
+		}
+		o.timer = nil
+		o.plan++ // else its function may have posted, or be about to
 	}
 	if o.dial != nil {
 		o.dial.cancel()
@@ -241,6 +228,21 @@ func (o *owner) forget(s State, err error) (gen uint64) {
 		o.attempt = 0
 	}
 	return lv.gen
+}
+
+// died is told of the end of a connection.
+func (o *owner) died(lv *live) {
+	if o.live == lv {
+		o.disconnected(lv.conn.Err())
+	}
+}
+
+// sentAway is told that the server has said goaway on a connection.
+func (o *owner) sentAway(lv *live) {
+	if o.live == lv {
+		o.stale = true
+		o.disconnected(o.drop(errGoAway))
+	}
 }
 
 // disconnected is what follows the death of the live connection.
@@ -306,8 +308,9 @@ func (o *owner) retryNow() bool {
 	return true
 }
 
-// shutDown ends everything. The view changes first, so that nothing new is
-// sent; what was sent may still be answered while the connection closes.
+// shutDown ends everything and is the last step. The view changes first, so that
+// nothing new is sent; what was sent may still be answered while the connection
+// closes. Whatever it waits for may post: that is refused, and never blocks.
 func (o *owner) shutDown() {
 	o.cancelAttempt()
 	lv := o.live
@@ -318,5 +321,5 @@ func (o *owner) shutDown() {
 		lv.conn.Close(closeBudget)
 		lv.calls.Fail(rpc.ErrClosed)
 	}
-	o.workers.Wait()
+	o.link.running.Wait()
 }
