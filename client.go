@@ -53,7 +53,7 @@ type IMClient struct {
 
 	mu       sync.Mutex
 	phase    phase
-	reopened chan struct{} // closed and replaced whenever the session opens
+	reopened chan struct{} // closed when the session opens; nil: nobody waits
 	token    *sessionToken // nil: none
 	handling bool          // a handler is running
 	idle     chan struct{} // closed when it has returned; nil: nobody waits
@@ -85,7 +85,6 @@ func (rt *Realtime) NewIMClient(id string, opts ...ClientOption) *IMClient {
 		gone:       make(chan struct{}),
 		opening:    make(chan struct{}, 1),
 		refreshing: make(chan struct{}, 1),
-		reopened:   make(chan struct{}),
 	}
 	c.log = rt.log
 	if id != "" {

@@ -334,8 +334,10 @@ func (c *IMClient) opened(s *session, reply *pb.GenericCommand) error {
 	if c.phase == phaseNew {
 		c.phase = phaseOpen
 	}
-	close(c.reopened)
-	c.reopened = make(chan struct{})
+	if c.reopened != nil {
+		close(c.reopened)
+		c.reopened = nil
+	}
 	if c.phase != phaseOpen {
 		return c.endError() // Close was quicker; it will say goodbye
 	}
@@ -347,6 +349,9 @@ func (c *IMClient) opened(s *session, reply *pb.GenericCommand) error {
 func (c *IMClient) waitOpen(ctx context.Context) error {
 	for {
 		c.mu.Lock()
+		if c.reopened == nil {
+			c.reopened = make(chan struct{})
+		}
 		phase, reopened := c.phase, c.reopened
 		c.mu.Unlock()
 		switch {

@@ -35,7 +35,7 @@ type Queue[T any] struct {
 	drained bool
 	closed  bool
 	idle    chan struct{} // closed when the worker ends; made by Wait
-	watch   slowWatch[T]
+	watch   *slowWatch[T] // made for the first value; nil also if there is nothing to watch for
 }
 
 // queueKey is the context key by which a queue knows its own handlers.
@@ -50,7 +50,6 @@ func NewQueue[T any](parent context.Context, o QueueOptions[T]) *Queue[T] {
 	q := &Queue[T]{o: o}
 	ctx, cancel := context.WithCancelCause(parent)
 	q.ctx, q.cancel = context.WithValue(ctx, queueKey{q}, true), cancel
-	q.watch.init(&q.mu, o.Slow, o.OnSlow)
 	return q
 }
 
@@ -129,7 +128,9 @@ func (q *Queue[T]) work() {
 	// A handler may end its goroutine by runtime.Goexit, as the Fatal of a test
 	// does. Then the next worker takes over.
 	defer func() {
-		q.watch.end()
+		if q.watch != nil {
+			q.watch.end()
+		}
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.running = false
@@ -154,7 +155,12 @@ func (q *Queue[T]) work() {
 			q.o.Handle(q.ctx, v)
 			continue
 		}
-		q.watch.next(v)
+		if q.o.Slow > 0 && q.o.OnSlow != nil {
+			if q.watch == nil {
+				q.watch = newSlowWatch(&q.mu, q.o.Slow, q.o.OnSlow)
+			}
+			q.watch.next(v)
+		}
 		q.mu.Unlock()
 		q.o.Handle(q.ctx, v)
 	}

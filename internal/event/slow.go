@@ -13,7 +13,7 @@ import (
 type slowWatch[T any] struct {
 	mu     *sync.Mutex // the queue's
 	every  time.Duration
-	report func(v T) // nil: nothing is watched
+	report func(v T)
 
 	// Under mu.
 	timer   *time.Timer
@@ -29,18 +29,12 @@ type slowWatch[T any] struct {
 // slowLooks is how often the watch looks in the time after which it tells.
 const slowLooks = 10
 
-func (w *slowWatch[T]) init(mu *sync.Mutex, after time.Duration, report func(v T)) {
-	w.mu = mu
-	if after > 0 {
-		w.every, w.report = max(after/slowLooks, 1), report
-	}
+func newSlowWatch[T any](mu *sync.Mutex, after time.Duration, report func(v T)) *slowWatch[T] {
+	return &slowWatch[T]{mu: mu, every: max(after/slowLooks, 1), report: report}
 }
 
 // next is called by the worker, with mu held, before it handles a value.
 func (w *slowWatch[T]) next(v T) {
-	if w.report == nil {
-		return
-	}
 	w.current = v
 	w.number++
 	if w.on {
