@@ -19,7 +19,7 @@ type slowWatch[T any] struct {
 	timer   *time.Timer
 	on      bool   // from the worker's first value to its end, or to a report
 	current T      // what is being handled
-	number  uint64 // how many values came before it
+	number  uint64 // which one it is
 	seen    uint64 // the number at the last look,
 	looks   int    // and how often it has been the same since
 
@@ -71,8 +71,8 @@ func (w *slowWatch[T]) look() {
 	late := w.current
 	w.on = false // until the next value
 	w.mu.Unlock()
+	defer w.ticking.Done() // also if the report ends the goroutine, as a test's may
 	w.report(late)
-	w.ticking.Done()
 }
 
 // end is called by the worker when it ends, without mu. Nothing is reported
