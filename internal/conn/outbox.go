@@ -159,7 +159,7 @@ func (c *Conn) goodbye() {
 func (o *outbox) crowded() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.crowd && !o.direct
+	return o.crowd
 }
 
 // task is what there is to do for the writer.
@@ -178,7 +178,6 @@ func (c *Conn) take() ([]*Frame, task) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
-	case o.direct: // the sender will start a writer if there is something left
 	case len(o.frames) > 0 || c.stream.behind():
 		o.crowd = false
 		frames := o.frames

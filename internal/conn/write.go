@@ -70,7 +70,9 @@ func (c *Conn) write() {
 		case nothing:
 			return
 		case writeFrames:
-			c.writeAll(frames)
+			if !c.writeAll(frames) {
+				return // for good: whoever would start another one sees this one
+			}
 			c.give(frames)
 		case sayGoodbye:
 			if c.stream.wait() {
@@ -88,12 +90,13 @@ const (
 )
 
 // writeAll writes frames, and what the stream has held back. After an error the
-// connection is dead, and the rest is dropped.
-func (c *Conn) writeAll(frames []*Frame) {
+// connection is dead, or the reader is about to find that it is, and the rest is
+// dropped.
+func (c *Conn) writeAll(frames []*Frame) (ok bool) {
 	for first := true; first || len(frames) > 0; first = false {
 		select {
 		case <-c.dead: // what is begun now would count as perhaps sent
-			return
+			return false
 		default:
 		}
 		c.watch.start()
@@ -102,16 +105,17 @@ func (c *Conn) writeAll(frames []*Frame) {
 		for bytes := 0; n < min(len(frames), pieceFrames) && bytes < pieceBytes; n++ {
 			bytes += len(frames[n].bytes)
 			if c.writeFrame(frames[n]) != nil {
-				return
+				return false
 			}
 		}
 		frames = frames[n:]
 		if err := c.stream.uncork(); err != nil {
 			c.unwritten(err)
-			return
+			return false
 		}
 		c.watch.stop()
 	}
+	return true
 }
 
 // writeFrame hands one frame to the library, or drops it if it was withdrawn.

@@ -14,8 +14,8 @@ type Posted struct {
 	after  atomic.Uint32 // newest serial when the newest of the frames went out
 }
 
-// Begin is called by the writer, see conn.Starter. What is numbered from now on
-// goes out later, heartbeats included, which pass the queue by.
+// Begin is called by whoever writes, see conn.Starter. What is numbered from now
+// on, heartbeats included, goes out later.
 func (p *Posted) Begin() bool {
 	p.after.Store(p.link.Load().serial.Load())
 	p.begun.Add(1)
