@@ -3,6 +3,7 @@ package realtime_test
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,40 @@ func TestCloseBeforeOpen(t *testing.T) {
 		require.ErrorIs(t, last, realtime.ErrClosed)
 		require.Empty(t, w.peer.Sockets())
 	})
+}
+
+// Close ends a dial that hangs, on the way to the router and to the socket.
+func TestCloseEndsADial(t *testing.T) {
+	for name, change := range map[string]func(o *realtime.Options){
+		"router": func(o *realtime.Options) { o.Server = "http://router.test" },
+		"socket": func(o *realtime.Options) { o.Server, o.RTMServers = "http://unused.test", []string{"ws://socket.test"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dialling := 0
+				o := realtime.Options{AppID: "app", AppKey: "key", Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					dialling++
+					<-ctx.Done()
+					dialling--
+					return nil, ctx.Err()
+				}}
+				change(&o)
+				rt, err := realtime.New(o)
+				require.NoError(t, err)
+				opened := make(chan error, 1)
+				go func() {
+					_, err := rt.CreateIMClient(context.Background(), "Tom")
+					opened <- err
+				}()
+				synctest.Wait()
+				require.Equal(t, 1, dialling)
+				require.NoError(t, rt.Close(t.Context()))
+				require.ErrorIs(t, <-opened, realtime.ErrClosed)
+				synctest.Wait()
+				require.Zero(t, dialling)
+			})
+		})
+	}
 }
 
 func TestCloseWithAFinishedContextSaysGoodbye(t *testing.T) {

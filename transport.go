@@ -42,7 +42,11 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Close || req.Header.Get("Upgrade") != "" {
 		once := t.make()
 		once.DisableKeepAlives = true // a refused upgrade could leave a connection
-		return once.RoundTrip(req)
+		resp, err := once.RoundTrip(req)
+		if err != nil {
+			once.CloseIdleConnections() // ends a dial as well that was given up
+		}
+		return resp, err
 	}
 	t.mu.Lock()
 	if t.kept == nil {
