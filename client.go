@@ -53,7 +53,7 @@ type IMClient struct {
 
 	mu       sync.Mutex
 	phase    phase
-	reopened chan struct{} // closed when the session opens; nil: nobody waits
+	reopened chan struct{} // closed when the session opens; nil: nobody has waited since then
 	token    *sessionToken // nil: none
 	handling bool          // a handler is running
 	idle     chan struct{} // closed when it has returned; nil: nobody waits
