@@ -67,10 +67,10 @@ type IMClient struct {
 type phase int
 
 const (
-	phaseNew     phase = iota // never open; Open may be under way
-	phaseOpen                 // logged in, though perhaps waiting for a reconnect
-	phaseClosing              // Close was called
-	phaseEnded
+	phaseNew    phase = iota // never open; Open may be under way
+	phaseOpen                // logged in, though perhaps waiting for a reconnect
+	phaseClosed              // by Close: no handler begins any more
+	phaseEnded               // by something else: its last events are still told
 )
 
 // NewIMClient returns a client that is not open yet, so that handlers can be
@@ -242,11 +242,11 @@ func (c *IMClient) waitGone(ctx context.Context) error {
 // startClose begins to close the client, without waiting.
 func (c *IMClient) startClose() {
 	c.mu.Lock()
-	if c.phase >= phaseClosing {
+	if c.phase >= phaseClosed {
 		c.mu.Unlock()
 		return
 	}
-	c.phase = phaseClosing
+	c.phase = phaseClosed
 	c.stopReopening()
 	c.mu.Unlock()
 	c.stopWaiting(ErrClosed)
@@ -267,9 +267,6 @@ func (c *IMClient) shutdown() {
 		c.sessionEnding(ctx)
 		c.goodbye(ctx, s)
 	}
-	c.mu.Lock()
-	c.phase = phaseEnded
-	c.mu.Unlock()
 	c.leave(ErrClosed, nil)
 }
 
@@ -287,7 +284,7 @@ func (c *IMClient) goodbye(ctx context.Context, s *session) {
 // block.
 func (c *IMClient) finish(cause error, last Event, sayGoodbye bool) {
 	c.mu.Lock()
-	if c.phase >= phaseClosing {
+	if c.phase >= phaseClosed {
 		c.mu.Unlock()
 		return
 	}
@@ -355,7 +352,7 @@ func (c *IMClient) overflow() {
 func (c *IMClient) beginHandling() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == phaseClosing {
+	if c.phase == phaseClosed {
 		return false
 	}
 	c.handling = true

@@ -52,3 +52,20 @@ func TestNilHandlerPanics(t *testing.T) {
 	require.Panics(t, func() { conv.OnMessage(nil) })
 	require.NoError(t, rt.Close(context.Background()))
 }
+
+// What the worker of the handlers took out before Close had discarded the rest is
+// discarded as well, however late it comes to it.
+func TestNoHandlerBeginsAfterClose(t *testing.T) {
+	rt, err := New(Options{AppID: "app", AppKey: "key"})
+	require.NoError(t, err)
+	c := rt.NewIMClient("Tom")
+	calls := 0
+	c.OnClose(func(context.Context, *CloseEvent) { calls++ })
+	late := delivery{event: &CloseEvent{}}
+	c.handle(t.Context(), late)
+	require.Equal(t, 1, calls)
+	require.NoError(t, c.Close(t.Context()))
+	c.handle(t.Context(), late)
+	require.Equal(t, 1, calls)
+	require.NoError(t, rt.Close(t.Context()))
+}
