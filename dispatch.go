@@ -97,12 +97,13 @@ func (h *handled) begin(then afterwards) {
 	h.pending.Store(publishing)
 }
 
-// published sets how many receivers there are.
-func (h *handled) published(receivers int) {
+// published sets how many receivers there are. refused: there would be another
+// one, which cannot take any more; an event that nobody else took is not handled.
+func (h *handled) published(receivers int, refused bool) {
 	if h == nil {
 		return
 	}
-	if receivers == 0 {
+	if receivers == 0 && !refused {
 		h.some.Store(true)
 	}
 	h.add(int64(receivers) - publishing)
@@ -200,7 +201,7 @@ func (c *IMClient) deliverEvent(d delivery) {
 	overflow := false
 	// One lock around both, so that streams and handlers see one order.
 	c.emitMu.Lock()
-	receivers := c.streams.Publish(d)
+	receivers, refused := c.streams.Publish(d)
 	// Nobody has ever registered a handler: none can be running that would
 	// register another one for this very event.
 	if c.listened.Load() {
@@ -211,7 +212,7 @@ func (c *IMClient) deliverEvent(d delivery) {
 		}
 	}
 	c.emitMu.Unlock()
-	d.handled.published(receivers)
+	d.handled.published(receivers, refused || overflow)
 	if overflow {
 		c.overflow()
 	}

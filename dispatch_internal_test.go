@@ -12,18 +12,21 @@ import (
 func TestHandled(t *testing.T) {
 	const handles, givesUp = false, true
 	for _, tt := range []struct {
-		name  string
-		early []bool // receivers that finish before all are counted
-		late  []bool
-		want  bool
+		name    string
+		early   []bool // receivers that finish before all are counted
+		late    []bool
+		refused bool
+		want    bool
 	}{
-		{"nobody listens", nil, nil, true},
-		{"one handles", nil, []bool{handles}, true},
-		{"one handles early", []bool{handles}, nil, true},
-		{"one gives up", nil, []bool{givesUp}, false},
-		{"the last gives up", nil, []bool{handles, givesUp}, true},
-		{"the first gives up", []bool{givesUp}, []bool{handles}, true},
-		{"all give up", []bool{givesUp}, []bool{givesUp}, false},
+		{"nobody listens", nil, nil, false, true},
+		{"one handles", nil, []bool{handles}, false, true},
+		{"one handles early", []bool{handles}, nil, false, true},
+		{"one gives up", nil, []bool{givesUp}, false, false},
+		{"the last gives up", nil, []bool{handles, givesUp}, false, true},
+		{"the first gives up", []bool{givesUp}, []bool{handles}, false, true},
+		{"all give up", []bool{givesUp}, []bool{givesUp}, false, false},
+		{"nobody can take it", nil, nil, true, false},
+		{"one handles, one cannot take it", nil, []bool{handles}, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var calls []bool
@@ -32,7 +35,7 @@ func TestHandled(t *testing.T) {
 				h.finished(gaveUp)
 			}
 			require.Empty(t, calls)
-			h.published(len(tt.early) + len(tt.late))
+			h.published(len(tt.early)+len(tt.late), tt.refused)
 			for i, gaveUp := range tt.late {
 				require.Empty(t, calls, "receiver %d has not finished", i)
 				h.finished(gaveUp)

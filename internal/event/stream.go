@@ -30,11 +30,12 @@ type Hub[E any] struct {
 }
 
 // Publish appends e to every stream, in the order of the calls; it never
-// blocks and returns how many streams took it. A stream that is full ends by
-// itself: its consumer gets what was accepted, then ErrOverflow.
-func (h *Hub[E]) Publish(e E) (taken int) {
+// blocks and returns how many streams took it, and whether one has not because it
+// was full. A stream that is full ends by itself: its consumer gets what was
+// accepted, then ErrOverflow.
+func (h *Hub[E]) Publish(e E) (taken int, refused bool) {
 	if h.count.Load() == 0 {
-		return 0
+		return 0, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,14 +43,15 @@ func (h *Hub[E]) Publish(e E) (taken int) {
 		if s.o.Filter != nil && !s.o.Filter(e) {
 			return false
 		}
-		if s.put(e) {
+		took, full := s.put(e)
+		if took {
 			taken++
-			return false
 		}
-		return true
+		refused = refused || full
+		return !took
 	})
 	h.count.Store(int32(len(h.streams)))
-	return taken
+	return taken, refused
 }
 
 // End ends all streams, and those to come, with err after what they hold. Only
@@ -120,23 +122,24 @@ type stream[E any] struct {
 	abandoned bool  // the consumer is gone
 }
 
-// put appends e and reports whether the stream goes on taking events.
-func (s *stream[E]) put(e E) bool {
+// put appends e and reports whether it did, and if not, whether that is because
+// the stream is full. It then takes no events any more.
+func (s *stream[E]) put(e E) (took, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil || s.abandoned {
-		return false
+		return false, false
 	}
 	size := s.size(e)
 	if s.waiting.n >= s.o.Limit || s.o.Bytes > 0 && s.bytes+size > s.o.Bytes && s.waiting.n > 0 {
 		s.err = ErrOverflow
 		s.signal()
-		return false
+		return false, true
 	}
 	s.waiting.push(e)
 	s.bytes += size
 	s.signal()
-	return true
+	return true, false
 }
 
 func (s *stream[E]) size(e E) int {

@@ -24,16 +24,24 @@ func collect(seq func(func(int, error) bool)) (got []int, err error) {
 	return got, err
 }
 
+// taken publishes an event that so many streams take and none refuses.
+func taken(t *testing.T, h *event.Hub[int], e, want int) {
+	t.Helper()
+	n, refused := h.Publish(e)
+	require.Equal(t, want, n)
+	require.False(t, refused)
+}
+
 func TestStreamStartsWhenItIsMade(t *testing.T) {
 	var h event.Hub[int]
-	require.Zero(t, h.Publish(1), "nobody takes it")
+	taken(t, &h, 1, 0)
 	s := h.Stream(t.Context(), event.StreamOptions[int]{Limit: 10})
 	require.Equal(t, 1, h.Len())
-	require.Equal(t, 1, h.Publish(2))
-	require.Equal(t, 1, h.Publish(3))
+	taken(t, &h, 2, 1)
+	taken(t, &h, 3, 1)
 	h.End(errEnded)
 	h.End(errors.New("too late"))
-	require.Zero(t, h.Publish(4))
+	taken(t, &h, 4, 0)
 	got, err := collect(s)
 	require.Equal(t, []int{2, 3}, got)
 	require.ErrorIs(t, err, errEnded)
@@ -53,11 +61,13 @@ func TestStreamThatLagsEndsAlone(t *testing.T) {
 	var h event.Hub[int]
 	lagging := h.Stream(t.Context(), event.StreamOptions[int]{Limit: 2})
 	roomy := h.Stream(t.Context(), event.StreamOptions[int]{Limit: 10})
-	require.Equal(t, 2, h.Publish(1))
-	require.Equal(t, 2, h.Publish(2))
-	require.Equal(t, 1, h.Publish(3))
+	taken(t, &h, 1, 2)
+	taken(t, &h, 2, 2)
+	n, refused := h.Publish(3)
+	require.Equal(t, 1, n)
+	require.True(t, refused)
 	require.Equal(t, 1, h.Len())
-	require.Equal(t, 1, h.Publish(4))
+	taken(t, &h, 4, 1)
 	h.End(errEnded)
 
 	got, err := collect(lagging)
@@ -127,7 +137,7 @@ func TestStreamNobodyRangesOverLeavesWithItsContext(t *testing.T) {
 		synctest.Wait()
 		require.Zero(t, h.Len())
 		require.Equal(t, []int{1, 2}, dropped)
-		require.Zero(t, h.Publish(3))
+		taken(t, &h, 3, 0)
 	})
 }
 
@@ -193,7 +203,8 @@ func TestStreamFilter(t *testing.T) {
 	even := h.Stream(t.Context(), event.StreamOptions[int]{Limit: 2, Filter: func(e int) bool { return e%2 == 0 }})
 	taken := 0
 	for i := range 4 {
-		taken += h.Publish(i)
+		n, _ := h.Publish(i)
+		taken += n
 	}
 	require.Equal(t, 2, taken)
 	h.End(errEnded)
