@@ -19,7 +19,7 @@ type throttle struct {
 	last    time.Time
 	timer   *time.Timer // of the call that is due; nil: none is
 	stopped bool
-	firing  sync.WaitGroup // calls made by the timer
+	firing  sync.WaitGroup // calls that are being made
 }
 
 // trigger asks for a call.
@@ -36,7 +36,9 @@ func (t *throttle) trigger() {
 		return
 	}
 	t.last = now
+	t.firing.Add(1)
 	t.mu.Unlock()
+	defer t.firing.Done()
 	t.send()
 }
 
@@ -54,7 +56,7 @@ func (t *throttle) fire() {
 	t.send()
 }
 
-// stop ends it and waits for a call that the timer has begun.
+// stop ends it and waits for a call that has begun.
 func (t *throttle) stop() {
 	t.mu.Lock()
 	t.stopped = true
