@@ -50,6 +50,7 @@ type IMClient struct {
 	refreshing chan struct{}           // likewise, to get a new session token
 	peer       atomic.Pointer[string]  // client id
 	session    atomic.Pointer[session] // nil: not open
+	asked      atomic.Pointer[session] // was asked for, and there is no answer yet; nil: none
 
 	mu       sync.Mutex
 	phase    phase
@@ -209,6 +210,15 @@ func (c *IMClient) Close(ctx context.Context) error {
 	if err := c.waitGone(ctx); err != nil {
 		return closeError(ctx, err)
 	}
+	work := ctx
+	if c.handlers.InHandler(ctx) { // it is over, as the client is
+		var cancel context.CancelFunc
+		work, cancel = context.WithTimeout(context.WithoutCancel(ctx), c.rt.opts.CommandTimeout)
+		defer cancel()
+	}
+	if err := c.work.Wait(work); err != nil {
+		return closeError(work, err)
+	}
 	// A client that the server ended may still be telling its last events.
 	c.handlers.Close(ErrClosed)
 	if err := c.handlers.Wait(ctx); err != nil {
@@ -265,6 +275,10 @@ func (c *IMClient) shutdown() {
 	defer cancel()
 	if s := c.session.Load(); s.live() {
 		c.sessionEnding(ctx)
+		c.goodbye(ctx, s)
+	} else if s := c.asked.Load(); s.live() && c.ID() != "" { // the server may open it yet
+		ctx, cancel := context.WithTimeout(ctx, goodbyeGrace)
+		defer cancel()
 		c.goodbye(ctx, s)
 	}
 	c.leave(ErrClosed, nil)
@@ -335,6 +349,7 @@ func (c *IMClient) leave(cause error, last Event) {
 		}
 		close(c.gone)
 		_ = c.handlers.Wait(context.Background())
+		_ = c.work.Wait(context.Background())
 		c.rt.forget(c)
 	}()
 }

@@ -154,8 +154,8 @@ func (c *IMClient) post(s *session, cmd *pb.GenericCommand, posted *link.Posted)
 
 // notOpen is why a client without a session cannot do anything.
 func (c *IMClient) notOpen() error {
-	if err := c.Err(); err != nil {
-		return err
+	if c.closing.Err() != nil {
+		return c.endError()
 	}
 	return ErrNotOpen
 }

@@ -198,6 +198,71 @@ func TestCloseInsideAHandler(t *testing.T) {
 	}
 }
 
+// Close of a handler waits for what else the client is at.
+func TestCloseInsideAHandlerWaitsForPlugins(t *testing.T) {
+	var w *world
+	ask := func(m *realtime.Message, _ *realtime.Conversation) bool {
+		if m.ID == "2" {
+			time.Sleep(3 * time.Second)
+			w.say("asked")
+		}
+		return true
+	}
+	inWorld(t, func(t *testing.T, now *world) {
+		w = now
+		tom := w.rt.NewIMClient("Tom")
+		tom.OnMessage(func(ctx context.Context, e *realtime.MessageEvent) {
+			time.Sleep(time.Second)
+			require.NoError(t, tom.Close(ctx))
+			w.say("closed")
+		})
+		require.NoError(t, tom.Open(t.Context()))
+		w.push("Tom", "1", "2")
+		time.Sleep(5 * time.Second)
+		w.expect("asked", "closed")
+	}, func(o *realtime.Options) { o.Plugins = []realtime.Plugin{{BeforeMessageDispatch: ask}} })
+}
+
+// A session that was asked for and may yet be opened gets its goodbye as well.
+func TestCloseWhileTheServerIsAsked(t *testing.T) {
+	for name, before := range map[string]bool{"for the first time": false, "again": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.open("Jerry") // so that the connection stays
+				tom := w.rt.NewIMClient("Tom")
+				if before {
+					require.NoError(t, tom.Open(t.Context()))
+				}
+				w.peer.On(pb.CommandType_session, pb.OpType_open, func(s *rttest.Socket, cmd *pb.GenericCommand) *pb.GenericCommand {
+					if cmd.GetPeerId() == "Tom" {
+						return nil // not yet
+					}
+					return w.peer.Usual(s, cmd)
+				})
+				opened := make(chan error, 1)
+				if before {
+					w.peer.Socket().Drop()
+					time.Sleep(5 * time.Second)
+				} else {
+					go func() { opened <- tom.Open(context.Background()) }()
+				}
+				synctest.Wait()
+				require.Empty(t, w.received(pb.CommandType_session, pb.OpType_close))
+				require.NoError(t, tom.Close(t.Context()))
+				if !before {
+					require.ErrorIs(t, <-opened, realtime.ErrClosed)
+				}
+				goodbyes := w.received(pb.CommandType_session, pb.OpType_close)
+				require.Len(t, goodbyes, 1)
+				require.Equal(t, "Tom", goodbyes[0].GetPeerId())
+				_, err := tom.OnlineClients(t.Context(), "x")
+				require.ErrorIs(t, err, realtime.ErrClosed)
+				w.said = nil
+			})
+		})
+	}
+}
+
 func TestCloseInsideAHandlerWithAnotherContext(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		tom := w.rt.NewIMClient("Tom")

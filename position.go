@@ -54,13 +54,16 @@ type place struct {
 
 // Position returns how far messages have been handled. It does not block.
 func (c *IMClient) Position() Position {
-	idle := !c.sync.busy.Load() && c.work.Len() == 0
 	s := &c.sync
+	s.mu.Lock()
+	answered := s.ownNewest
+	s.mu.Unlock()
+	idle := c.work.Idle() // then nothing that came before that answer waits
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := s.newest
-	if idle { // then nothing that came before an answer waits
-		newest = max(newest, s.ownNewest)
+	if idle {
+		newest = max(newest, answered)
 	}
 	p := Position{
 		base:  s.safeBase(newest),

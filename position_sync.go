@@ -3,7 +3,6 @@ package realtime
 import (
 	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -75,7 +74,6 @@ type clientSync struct {
 	room     string // chat room the client is in
 
 	recovering chan struct{} // one token for each recovered message that waits for handlers
-	busy       atomic.Bool   // the processing goroutine is at work on a push
 }
 
 // span is a closed range of message times.

@@ -13,8 +13,6 @@ import (
 // then the event is queued. It runs on the processing goroutine of the client,
 // one push at a time in the order of the server.
 func (c *IMClient) handlePush(ctx context.Context, cmd *pb.GenericCommand) {
-	c.sync.busy.Store(true)
-	defer c.sync.busy.Store(false)
 	if at := cmd.GetServerTs(); at != 0 {
 		c.sync.observe(at)
 	}

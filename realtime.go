@@ -310,10 +310,10 @@ func (rt *Realtime) attach(c *IMClient) (*link.Link, error) {
 
 // named tells the id that the server chose for an attached client, and hands
 // over what was pushed for it meanwhile. It returns false if another client
-// here has the id.
+// here has the id, or if c is not attached any more.
 func (rt *Realtime) named(c *IMClient, id string) bool {
 	rt.mu.Lock()
-	if rt.byID[id] != nil {
+	if rt.byID[id] != nil || !slices.Contains(rt.attached, c) {
 		rt.mu.Unlock()
 		return false
 	}

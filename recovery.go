@@ -58,17 +58,13 @@ const (
 // room.
 const chatRoomMemory = 30 * time.Minute
 
-// sessionReopened brings the client up to date. It runs on the processing
-// goroutine, after opened and before anything pushed later. first: the client
-// has not been open before.
-func (c *IMClient) sessionReopened(ctx context.Context, first bool, opened *pb.GenericCommand) {
-	c.sync.busy.Store(true)
-	defer c.sync.busy.Store(false)
-	at := opened.GetServerTs()
-	away := c.sync.sessionOpened(first, at)
-	if !away {
+// catchUp brings the client up to date. It runs on the processing goroutine, after
+// opened and before anything pushed later.
+func (c *IMClient) catchUp(ctx context.Context, opened *pb.GenericCommand) {
+	if !c.behind {
 		return
 	}
+	at := opened.GetServerTs()
 	c.sync.acks.trigger() // what could not be sent while away, or may be lost
 	c.sync.reads.trigger()
 	if c.opts.withoutRecovery {
@@ -104,8 +100,6 @@ func (c *IMClient) recoverAgain(at int64, delay time.Duration) {
 	s := c.session.Load()
 	c.sync.recoverIn(delay, func(ctx context.Context) {
 		if now := c.session.Load(); now == s && now.live() {
-			c.sync.busy.Store(true)
-			defer c.sync.busy.Store(false)
 			c.recoverMissed(ctx, at, min(2*delay, maxRecoverAgainDelay))
 		}
 	})

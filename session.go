@@ -76,12 +76,13 @@ func (c *IMClient) enqueue(j job) {
 
 // process does one job after the other.
 func (c *IMClient) process(ctx context.Context, j job) {
+	s := c.session.Load()
 	switch {
 	case j.call != nil:
 		j.call(ctx)
-	case c.session.Load() == nil:
+	case s == nil:
 		// Neither open nor to be opened again: it is none of its business.
-	case j.push != nil && c.session.Load().gen != j.gen:
+	case j.push != nil && s.gen != j.gen:
 		// Of a session that the server opened and the client does not know to be
 		// open. What it says is told again, and recovered, with the next one; taken
 		// now, it would overtake what was missed before.
@@ -89,7 +90,7 @@ func (c *IMClient) process(ctx context.Context, j job) {
 		c.pushed(ctx, j.push)
 		c.rt.blocks.Put(j.block)
 	default:
-		c.linkChanged(ctx, *j.link)
+		c.linkChanged(ctx, s, *j.link)
 	}
 }
 
@@ -172,7 +173,7 @@ func (c *IMClient) Open(ctx context.Context) error {
 		opened, err := c.firstOpen(ctx, l)
 		result <- err
 		if err == nil {
-			c.sessionReopened(work, true, opened)
+			c.catchUp(work, opened)
 		}
 	}})
 	select {
@@ -256,7 +257,11 @@ func (c *IMClient) openSession(ctx context.Context, s *session, again bool) (*pb
 		if err != nil {
 			return nil, err
 		}
+		c.asked.Store(s)
 		reply, err := c.callOn(ctx, s, cmd, callOptions{safe: true})
+		if err == nil || errors.As(err, new(*Error)) {
+			c.asked.Store(nil)
+		}
 		if token != "" && errors.Is(err, ErrSessionTokenExpired) {
 			// The token is worth nothing any more: log in without.
 			c.forgetToken(token)
@@ -269,7 +274,7 @@ func (c *IMClient) openSession(ctx context.Context, s *session, again bool) (*pb
 		if reply.GetCmd() != pb.CommandType_session || reply.GetOp() != pb.OpType_opened {
 			return nil, fmt.Errorf("realtime: unexpected answer %s to session/open", commandName(reply))
 		}
-		if err := c.opened(s, reply); err != nil {
+		if err := c.opened(ctx, s, reply, !again); err != nil {
 			return reply, err
 		}
 		if again {
@@ -315,31 +320,40 @@ func (c *IMClient) openCommand(ctx context.Context, again bool, token string) (*
 	return cmd, nil
 }
 
-// opened takes over what the server says of the session.
-func (c *IMClient) opened(s *session, reply *pb.GenericCommand) error {
+// opened takes over what the server says of the session. first: the client has
+// not been open before.
+func (c *IMClient) opened(ctx context.Context, s *session, reply *pb.GenericCommand, first bool) error {
 	if c.ID() == "" {
 		id := reply.GetPeerId()
 		if id == "" {
 			return errors.New("realtime: the server chose no client id")
 		}
 		if !c.rt.named(c, id) {
+			if c.closing.Err() != nil {
+				return c.endError()
+			}
 			return fmt.Errorf("realtime: the server chose %q, the id of another client", id)
 		}
 	}
 	c.keepToken(reply.GetSessionMessage())
+	// Before anybody can send on it: what is answered then is from after what is
+	// to be caught up with.
+	c.behind = c.sync.sessionOpened(first, reply.GetServerTs())
+	c.mu.Lock()
+	if c.phase > phaseOpen { // and has not seen this session: nobody else says goodbye to it
+		c.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(goodbyeGrace, c.rt.opts.CommandTimeout))
+		defer cancel()
+		c.goodbye(ctx, s)
+		return c.endError()
+	}
+	defer c.mu.Unlock()
 	c.session.Store(s)
 	s.link.Settle(s.gen)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase == phaseNew {
-		c.phase = phaseOpen
-	}
+	c.phase = phaseOpen
 	if c.reopened != nil {
 		close(c.reopened)
 		c.reopened = nil
-	}
-	if c.phase != phaseOpen {
-		return c.endError() // Close was quicker; it will say goodbye
 	}
 	return nil
 }

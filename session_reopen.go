@@ -11,14 +11,15 @@ import (
 
 // reopening is what a client needs to get its session back.
 type reopening struct {
-	away  bool        // the connection of the session is gone; of the processing goroutine
-	timer *time.Timer // of the next attempt; under IMClient.mu
+	away   bool        // the connection of the session is gone; of the processing goroutine
+	behind bool        // the session is to be caught up with; of the processing goroutine
+	timer  *time.Timer // of the next attempt; under IMClient.mu
 }
 
-// linkChanged tells the client what happened to the connection. Events of
-// before its session, which it shares with other clients, are not its own.
-func (c *IMClient) linkChanged(ctx context.Context, e link.Event) {
-	s := c.session.Load()
+// linkChanged tells the client, which has session s, what happened to the
+// connection. Events of before its session, which it shares with other clients,
+// are not its own.
+func (c *IMClient) linkChanged(ctx context.Context, s *session, e link.Event) {
 	switch e.Kind {
 	case link.EventDisconnect:
 		if e.Gen < s.gen {
@@ -95,7 +96,7 @@ func (c *IMClient) reopen(ctx context.Context, gen uint64, attempt int) {
 	if err == nil {
 		c.away = false
 		c.emit(&ReconnectEvent{})
-		c.sessionReopened(ctx, false, opened)
+		c.catchUp(ctx, opened)
 		return
 	}
 	if ctx.Err() != nil {

@@ -197,6 +197,13 @@ func (q *Queue[T]) Wait(ctx context.Context) error {
 	}
 }
 
+// Idle reports whether nothing waits and nothing is being handled.
+func (q *Queue[T]) Idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.running && q.waiting.n == 0
+}
+
 // Len returns the number of values waiting.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
