@@ -24,8 +24,10 @@ func (c *clock) now() int64 {
 }
 
 // stampSlots is how many stamps can be in flight before the next one has to
-// wait. An operation has one while it holds a conversation's lock, where it
-// only computes, so this is far above the number of processors.
+// wait. An operation has one while it holds a conversation's lock, or the lane,
+// where it only computes, so this is far above the number of processors. Nobody
+// who has a stamp waits for a conversation's lock: who has that may be waiting
+// for a stamp.
 const stampSlots = 256
 
 // watermark knows which times were given out for things that readers cannot see
@@ -40,7 +42,8 @@ type watermark struct {
 }
 
 // stamp is the right to date something. It is held until the thing is visible to
-// reads and its push is queued.
+// reads and its push is queued, and is never kept beyond the lock under which it
+// was taken.
 type stamp struct{ from *atomic.Int64 }
 
 // begin takes a stamp. Times read from the clock after it are above safe until

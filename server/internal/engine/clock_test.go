@@ -80,10 +80,27 @@ func TestLaneNeverRepeats(t *testing.T) {
 	require.Equal(t, []int64{5, 6, 7, 100}, []int64{l.next(5), l.next(5), l.next(1), l.next(100)})
 }
 
-// slow is a store that lets a test look around while a commit is under way.
+// slow is a store that lets a test look around, or do something, while a commit, a
+// count or a look at a message is under way.
 type slow struct {
 	store.Store
-	during func(b store.Batch)
+	during   func(b store.Batch)
+	counting func(log store.LogID, client string, after int64)
+	finding  func()
+}
+
+func (s *slow) FindMessage(ctx context.Context, log store.LogID, at store.Pos) (*store.Message, error) {
+	if s.finding != nil {
+		s.finding()
+	}
+	return s.Store.FindMessage(ctx, log, at)
+}
+
+func (s *slow) Unread(ctx context.Context, log store.LogID, client string, after int64, limit int) (store.Unread, error) {
+	if s.counting != nil {
+		s.counting(log, client, after)
+	}
+	return s.Store.Unread(ctx, log, client, after, limit)
 }
 
 func (s *slow) Commit(ctx context.Context, bs []store.Batch) []error {

@@ -33,16 +33,21 @@
 //     publish happen in it.
 //   - watermark: which stamps are in flight. A stamp is taken before the time is
 //     read and given back after the push was queued; Safe is below all of them.
+//     It is taken with the conversation locked, if there is one that others know,
+//     and given back before that is unlocked. There is a fixed number of stamps,
+//     and who waits for one has a conversation's lock: if somebody with a stamp
+//     waited for such a lock, both might wait for ever. So what takes long and is
+//     done without the lock, as counting is, comes before the stamp.
 //   - marks that wait to be written, temporary conversations that end: the
 //     janitor, one goroutine, which Close stops and waits for.
 //   - broadcasts to everybody that are still valid: app.casts, own lock.
 //
-// Lock order: conv.mu, lane.mu, then leaves (casts, janitor, registry). Two
-// conv.mu are never held together. No lock is held while a hook runs or while
+// Lock order: conv.mu, a stamp, lane.mu, then leaves (casts, janitor, registry).
+// Two conv.mu are never held together. No lock is held while a hook runs or while
 // the caller waits for a load. With a conversation locked the store is written to,
 // which an inline store does without waiting, and single rows are read that
 // belong to the decision (the head of a client's log, a subscription); pages and
-// counts are read before.
+// counts are read before, unless the conversation changed during every try.
 //
 // # Failure answers
 //

@@ -203,26 +203,51 @@ func (e *Engine) Read(ctx context.Context, by Cause, p ReadPoint) error {
 		}
 		p.TS = max(p.TS, at)
 	}
-	c, err := e.lockMarks(ctx, a, p.Cid, func(c *conv) []string { return []string{by.Client} })
-	if err != nil {
-		return err
+	for try := 0; ; try++ {
+		c, err := e.lockMarks(ctx, a, p.Cid, func(*conv) []string { return []string{by.Client} })
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.kind() == store.KindService:
+			c.mu.Unlock()
+			return e.readService(ctx, a, by, p)
+		case !listed(c.kind()) || !c.has(by.Client):
+			c.mu.Unlock()
+			return nil
+		}
+		to := c.head.TS
+		if p.TS > 0 {
+			// A client's clock may be ahead; what is still to come is not read.
+			to = min(to, p.TS)
+		}
+		var count store.Unread
+		same := true
+		if after := max(to, c.marks[by.Client].ReadTS, c.member(by.Client).Joined); c.head.TS > after {
+			same, err = c.aside(try, func() (err error) {
+				count, err = e.store.Unread(ctx, c.log(store.ViewMain), by.Client, after, e.unreadLimit())
+				return err
+			})
+		}
+		switch {
+		case err != nil:
+			c.mu.Unlock()
+			return e.broken(wire.CodeInternalError, "count unread messages", err)
+		case !same:
+			c.mu.Unlock()
+			continue
+		}
+		return e.markRead(ctx, c, by, to, count)
 	}
-	switch {
-	case c.kind() == store.KindService:
-		c.mu.Unlock()
-		return e.readService(ctx, a, by, p)
-	case !listed(c.kind()) || !c.has(by.Client):
-		c.mu.Unlock()
-		return nil
-	}
+}
+
+// markRead raises the read mark of a locked conversation's member to a time, if
+// it was lower, and tells how much is unread then, in its right place among the
+// messages. It gives the lock back, and sends the receipts afterwards.
+func (e *Engine) markRead(ctx context.Context, c *conv, by Cause, to int64, count store.Unread) error {
 	st := e.begin(c.hash)
 	now := e.now()
 	was := c.marks[by.Client].Mark
-	to := c.head.TS
-	if p.TS > 0 {
-		// A client's clock may be ahead; what is still to come is not read.
-		to = min(to, p.TS)
-	}
 	reached := was
 	if to > was.ReadTS {
 		reached.ReadTS, reached.ReadAt = to, now
@@ -233,7 +258,7 @@ func (e *Engine) Read(ctx context.Context, by Cause, p ReadPoint) error {
 			reached.AckTS, reached.AckAt = to, now
 		}
 		// The mark is written before anybody hears of it.
-		b := store.Batch{Ops: []store.Op{&store.RaiseMark{Cid: p.Cid, Mark: reached}}}
+		b := store.Batch{Ops: []store.Op{&store.RaiseMark{Cid: c.cid, Mark: reached}}}
 		if err := e.commit(ctx, c, b); err != nil {
 			st.end()
 			c.mu.Unlock()
@@ -242,56 +267,35 @@ func (e *Engine) Read(ctx context.Context, by Cause, p ReadPoint) error {
 		c.marks[by.Client].Mark = reached
 		c.gen++
 	}
-	err = e.tellUnread(ctx, c, by, reached)
+	e.pushUnread(c, by.Client, count, c.last)
 	st.end()
 	other, pair := c.other(by.Client)
 	c.mu.Unlock()
-	if err != nil || to <= was.ReadTS {
-		return err
+	if !pair || to <= was.ReadTS {
+		return nil
 	}
-	if pair {
-		if reached.AckTS > was.AckTS {
-			e.tellReceived(ctx, c, by, other, was.AckTS, reached.AckTS, now)
-		}
-		e.tellRead(ctx, c, by, other, was.ReadTS, reached.ReadTS, now)
+	if reached.AckTS > was.AckTS {
+		e.tellReceived(ctx, c, by, other, was.AckTS, reached.AckTS, now)
 	}
+	e.tellRead(ctx, c, by, other, was.ReadTS, reached.ReadTS, now)
 	return nil
 }
 
-// tellUnread pushes the unread count of a locked conversation to all sessions of
-// a client, in its right place among the messages. Counting happens without the
-// lock, which is held again when it returns; if messages or marks change
-// meanwhile it is done again, the last time with the lock held, for an answer
-// must come at some time.
-func (e *Engine) tellUnread(ctx context.Context, c *conv, by Cause, m store.Mark) error {
-	for try := 0; ; try++ {
-		after := m.ReadTS
-		if me := c.member(by.Client); me != nil {
-			after = max(after, me.Joined)
-		}
-		if c.head.TS <= after {
-			e.pushUnread(c, by.Client, store.Unread{}, c.last)
-			return nil
-		}
-		gen := c.gen
-		if try < staleTries {
-			c.mu.Unlock()
-		}
-		count, err := e.store.Unread(ctx, c.log(store.ViewMain), by.Client, after, e.unreadLimit())
-		if try < staleTries {
-			c.mu.Lock()
-		}
-		if err != nil {
-			return e.broken(wire.CodeInternalError, "count unread messages", err)
-		}
-		if c.gone {
-			return nil
-		}
-		if c.gen == gen {
-			e.pushUnread(c, by.Client, count, c.last)
-			return nil
-		}
+// aside runs a count for a locked conversation without its lock, which is held
+// again when aside returns, and tells whether the count still holds: if not, the
+// conversation has to be looked up again, for it may be gone. Nobody may have a
+// stamp meanwhile, and what was counted is told without giving the lock back
+// once more. After some tries the lock is kept, for an answer must come at some
+// time.
+func (c *conv) aside(try int, count func() error) (same bool, err error) {
+	if try >= staleTries {
+		return true, count()
 	}
+	gen := c.gen
+	c.mu.Unlock()
+	err = count()
+	c.mu.Lock()
+	return !c.gone && c.gen == gen, err
 }
 
 // pushUnread tells all sessions of a client, except those that are pushed

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/store"
@@ -174,55 +175,74 @@ func (e *Engine) countService(ctx context.Context, a *app, cid, client string, s
 // readService raises a client's read mark in a service conversation and tells its
 // sessions what is left.
 func (e *Engine) readService(ctx context.Context, a *app, by Cause, p ReadPoint) error {
-	s, err := e.standingOf(ctx, a, p.Cid, by.Client)
+	if p.TS <= 0 {
+		p.TS = math.MaxInt64
+	}
+	for try := 0; ; try++ {
+		c, err := e.lock(ctx, a, p.Cid)
+		if err != nil {
+			return err
+		}
+		var r serviceReading
+		same, err := c.aside(try, func() (err error) {
+			r, err = e.readingOf(ctx, a, by.Client, p)
+			return err
+		})
+		if err == nil && same {
+			err = e.markServiceRead(ctx, c, by, r)
+		}
+		c.mu.Unlock()
+		if err != nil || same {
+			return err
+		}
+		p.TS = r.to // what came meanwhile is not read
+	}
+}
+
+// serviceReading is what a client is about to have read of a service
+// conversation.
+type serviceReading struct {
+	to     int64 // how far
+	raised bool  // the read mark was lower
+	left   unreadState
+}
+
+// readingOf finds out what reading a service conversation up to p.TS would leave
+// unread.
+func (e *Engine) readingOf(ctx context.Context, a *app, client string, p ReadPoint) (serviceReading, error) {
+	s, err := e.standingOf(ctx, a, p.Cid, client)
 	if err != nil {
-		return err
+		return serviceReading{}, err
 	}
-	left, err := e.countService(ctx, a, p.Cid, by.Client, s)
+	left, err := e.countService(ctx, a, p.Cid, client, s)
 	if err != nil {
-		return err
+		return serviceReading{}, err
 	}
-	to := left.ts
-	if p.TS > 0 {
-		to = min(to, p.TS)
+	to := min(left.ts, p.TS)
+	if to <= s.mark.ReadTS {
+		return serviceReading{to: to, left: left}, nil
 	}
-	c, err := e.lock(ctx, a, p.Cid)
-	if err != nil {
-		return err
-	}
-	defer c.mu.Unlock()
-	if to > s.mark.ReadTS {
-		st := e.begin(c.hash)
-		defer st.end()
+	s.mark.ReadTS = to
+	left, err = e.countService(ctx, a, p.Cid, client, s)
+	return serviceReading{to: to, raised: true, left: left}, err
+}
+
+// markServiceRead writes what a client has read of a locked service conversation,
+// and tells what is left in its right place among the messages.
+func (e *Engine) markServiceRead(ctx context.Context, c *conv, by Cause, r serviceReading) error {
+	st := e.begin(c.hash)
+	defer st.end()
+	if r.raised {
 		now := e.now()
-		s.mark = store.Mark{Client: by.Client, ReadTS: to, ReadAt: now, AckTS: to, AckAt: now}
-		b := store.Batch{Ops: []store.Op{&store.RaiseMark{Cid: p.Cid, Mark: s.mark}}}
+		mark := store.Mark{Client: by.Client, ReadTS: r.to, ReadAt: now, AckTS: r.to, AckAt: now}
+		b := store.Batch{Ops: []store.Op{&store.RaiseMark{Cid: c.cid, Mark: mark}}}
 		if err := e.commit(ctx, c, b); err != nil {
 			return unavailable(err)
 		}
 		c.gen++
 	}
-	// As in tellUnread: counted without the lock, told in its right place.
-	for try := 0; ; try++ {
-		gen := c.gen
-		if try < staleTries {
-			c.mu.Unlock()
-		}
-		left, err = e.countService(ctx, a, p.Cid, by.Client, s)
-		if try < staleTries {
-			c.mu.Lock()
-		}
-		if err != nil {
-			return err
-		}
-		if c.gone {
-			return nil
-		}
-		if c.gen == gen {
-			e.pushUnread(c, by.Client, left.Unread, left.last)
-			return nil
-		}
-	}
+	e.pushUnread(c, by.Client, r.left.Unread, r.left.last)
+	return nil
 }
 
 // Unread returns how many messages a client has not read: in one conversation,
