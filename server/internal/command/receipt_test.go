@@ -16,6 +16,8 @@ import (
 	"github.com/leanrtm/realtime/internal/pb"
 	"github.com/leanrtm/realtime/internal/wire"
 	"github.com/leanrtm/realtime/server/internal/engine"
+	"github.com/leanrtm/realtime/server/internal/fanout"
+	"github.com/leanrtm/realtime/server/internal/sign"
 	"github.com/leanrtm/realtime/server/internal/store"
 )
 
@@ -397,6 +399,43 @@ func TestCountIsInItsPlace(t *testing.T) {
 			return m
 		}
 	})
+}
+
+// Who is no member any more when the count is done is not told it.
+func TestNoCountAfterLeaving(t *testing.T) {
+	for what, leave := range map[string]func(e *env, id string) error{
+		"leaves": func(e *env, id string) error {
+			by := engine.Cause{Actor: fanout.Actor{App: appID, Client: "jerry"}}
+			_, err := e.engine.Remove(e.t.Context(), by, id, []string{"jerry"}, sign.Signature{})
+			return err
+		},
+		"is blocked": func(e *env, id string) error {
+			_, err := e.engine.Block(e.t.Context(), admin(""), id, []string{"jerry"}, true, sign.Signature{})
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var m *meanwhile
+			run(t, func(t *testing.T, e *env) {
+				tom, jerry := e.login("tom"), e.login("jerry")
+				id := tom.create([]*client{jerry})
+				first := tom.say(id, "1").GetT()
+				tom.say(id, "2")
+				jerry.pushes()
+				m.counted = func() { require.NoError(t, leave(e, id)) }
+				jerry.reads(id, first)
+				require.Nil(t, m.counted)
+				names := jerry.names()
+				require.Contains(t, names, "conv/left")
+				require.NotContains(t, names, "unread")
+			}, func(s *settings) {
+				s.store = func(inner store.Store) store.Store {
+					m = &meanwhile{Store: inner}
+					return m
+				}
+			})
+		})
+	}
 }
 
 // A message that comes while a login is being read is told once: with the count

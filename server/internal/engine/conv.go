@@ -37,8 +37,9 @@ type conv struct {
 	ids     []string       // of members
 	lists   lists
 
-	// gen counts what changes unread counts: messages, marks, patches. Who counted
-	// without the lock compares it before telling the result.
+	// gen counts what changes unread counts, or who is told of them: messages,
+	// marks, patches, members. Who counted without the lock compares it before
+	// telling the result.
 	gen     uint64
 	patched uint64 // counts edits and deletions of messages
 	// marks of members, as far as they were needed; nil entries are not known.
@@ -90,6 +91,7 @@ func (c *conv) ended(now int64) bool { return c.ttlEnd != 0 && now >= c.ttlEnd }
 // setMembers takes over a list that is sorted by client.
 func (c *conv) setMembers(members []store.Member) {
 	c.members, c.ids = members, clientsOf(members)
+	c.gen++
 }
 
 func (c *conv) member(client string) *store.Member {
