@@ -438,6 +438,71 @@ func TestNoCountAfterLeaving(t *testing.T) {
 	}
 }
 
+// A client reads everything on one device while it logs in on another, and then
+// something more is said: however much of that the login has counted, in the end
+// one message is unread on both.
+func TestReadDuringALogin(t *testing.T) {
+	for _, kind := range []string{"group", "service"} {
+		for _, when := range []string{"before", "between", "after"} {
+			t.Run(kind+", "+when, func(t *testing.T) {
+				var m *meanwhile
+				run(t, func(t *testing.T, e *env) {
+					tom, jerry := e.login("tom"), e.login("jerry")
+					id := tom.create([]*client{jerry})
+					say := func(body string) {
+						_, err := e.engine.Send(e.t.Context(), admin("tom"), id, out(body))
+						require.NoError(t, err)
+					}
+					if kind == "service" {
+						id = e.service("s")
+						jerry.subscribe(id)
+						say = func(body string) {
+							_, err := e.engine.BroadcastToSubscribers(e.t.Context(), admin("tom"), id, out(body))
+							require.NoError(t, err)
+						}
+					}
+					say("1")
+					say("2")
+					jerry.pushes()
+					read := func() {
+						by := engine.Cause{Actor: fanout.Actor{App: appID, Client: "jerry"}}
+						require.NoError(t, e.engine.Read(e.t.Context(), by, engine.ReadPoint{Cid: id}))
+					}
+					more := func() { say("3") }
+					switch when {
+					case "before":
+						m.before = func() { read(); more() }
+					case "between":
+						m.before, m.after = read, more
+					case "after":
+						m.after = func() { read(); more() }
+					}
+					for _, c := range []*client{e.login("jerry"), jerry} {
+						unread, pushed := 0, 0
+						for _, p := range c.pushes() {
+							switch p.GetCmd() {
+							case pb.CommandType_unread:
+								require.Len(t, p.GetUnreadMessage().GetConvs(), 1)
+								unread = int(p.GetUnreadMessage().GetConvs()[0].GetUnread())
+							case pb.CommandType_direct:
+								unread++
+								pushed++
+							}
+						}
+						require.Equal(t, 1, unread)
+						require.Equal(t, 1, pushed)
+					}
+				}, func(s *settings) {
+					s.store = func(inner store.Store) store.Store {
+						m = &meanwhile{Store: inner}
+						return m
+					}
+				})
+			})
+		}
+	}
+}
+
 // A message that comes while a login is being read is told once: with the count
 // if it is in what was read, as a push if it is not. So it is for every log that
 // a message can be in.

@@ -303,7 +303,7 @@ func (c *conv) aside(try int, count func() error) (same bool, err error) {
 func (e *Engine) pushUnread(c *conv, client string, u store.Unread, last *store.Message) {
 	body := unreadFrame([]*pb.UnreadTuple{unreadTuple(c.cid, c.kind(), u, last)}, e.safe())
 	e.sessions.Publish(&fanout.Event{
-		App: c.app.ID, Kind: fanout.TargetClients, Clients: []string{client},
+		App: c.app.ID, Kind: fanout.TargetClients, Conv: c.cid, Clients: []string{client},
 		Class: fanout.ClassStored, Body: body, NeedCaps: c.needCaps(), Counts: true,
 	})
 }

@@ -93,13 +93,15 @@ type Event struct {
 	// NeedCaps are the configBitmap bits a session must have, all of them, to
 	// get the event.
 	NeedCaps int64
-	// Counts leaves out sessions of mode 1, which are pushed messages instead of
-	// counts.
+	// Counts says that the event tells how much is unread of Conv, up to its place
+	// among the messages. It leaves out sessions of mode 1, which are pushed
+	// messages instead of counts.
 	Counts bool
 
 	// Log and Seq are the position of the log entry that the event tells. A
 	// session that is being opened and was told of that position by its Snapshot
-	// does not get the event. Seq 0: not a log entry.
+	// does not get the event, unless a count of the conversation came in between.
+	// Seq 0: not a log entry.
 	Log store.LogID
 	Seq int64
 

@@ -18,9 +18,11 @@
 // to it waits there. Behind the gate its snapshot is read. Then the reply goes
 // out, then the frames of the snapshot, then what waited, without what the
 // snapshot told already; and the gate is open. So a message that is sent during
-// a login is told once, never twice and never not at all. A session that ends while
-// it is opening was never open: its login is refused, and nobody is told of its
-// end.
+// a login is told once, never twice and never not at all. Only after an unread
+// count that waited, which replaces the snapshot's, is everything pushed that waited
+// behind it: the snapshot has told of it in a count that does not hold any more. A
+// session that ends while it is opening was never open: its login is refused, and
+// nobody is told of its end.
 //
 // A session ends by logout, with its connection, by another device that takes
 // its tag, by an administrator, or by a later login of the same device.

@@ -207,6 +207,44 @@ func TestLoginIsToldEverythingOnce(t *testing.T) {
 	})
 }
 
+// A count that waits at the gate replaces the one that the login was told, which
+// may be newer: what came after the count must be pushed then, although the login
+// has told it.
+func TestCountDuringALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		conv, another := store.LogID{App: plainApp, Cid: "conv"}, store.LogID{App: plainApp, Cid: "another"}
+		own := store.LogID{App: plainApp, Cid: "conv", View: store.ClientView("tom")}
+		publish := func(name string, log store.LogID, seq int64) {
+			ev := toClients(name, "tom")
+			ev.Conv, ev.Log, ev.Seq = log.Cid, log, seq
+			e.reg.Publish(ev)
+		}
+		e.snapshot = func(context.Context, *fanout.Login) (*fanout.Snapshot, error) {
+			publish("five", conv, 5)
+			publish("own two", own, 2)
+			count := toClients("count", "tom")
+			count.Conv, count.Counts = "conv", true
+			e.reg.Publish(count)
+			publish("six", conv, 6)
+			publish("own three", own, 3)
+			publish("other one", another, 1)
+			publish("other two", another, 2)
+			publish("seven", conv, 7)
+			return &fanout.Snapshot{
+				Frames: [][]byte{body("unread")},
+				Told:   map[store.LogID]int64{conv: 6, own: 3, another: 1},
+			}, nil
+		}
+		c := e.connect()
+		open(t, c, "tom")
+		for _, want := range []string{"unread", "count", "six", "own three", "other two", "seven"} {
+			require.Equal(t, want, readCid(c))
+		}
+		c.WantSilence(time.Second)
+	})
+}
+
 func TestSubscriptionsDuringALogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)

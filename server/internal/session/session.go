@@ -171,12 +171,19 @@ func (g *gate) leave(d delivery) bool {
 func (g *gate) open(s *Session, snap *fanout.Snapshot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	// A count that waits replaces that of the snapshot at the client, and may be
+	// the older one. Whatever is not in it came later and waits behind it, so it is
+	// pushed even if the snapshot has told it.
+	recounted := make(map[string]bool)
 	for _, d := range g.events {
-		if told(snap.Told, d.ev) {
+		if told(snap.Told, d.ev) && !recounted[d.ev.Log.Cid] {
 			continue
 		}
 		if d.ev.Kind == fanout.TargetSubscribers && !s.subscribes(d.ev.Conv) {
 			continue
+		}
+		if d.ev.Counts {
+			recounted[d.ev.Conv] = true
 		}
 		d.push(s)
 	}
