@@ -41,12 +41,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.requests.leave()
-	steady(w, r, s.opts.RequestTimeout)
+	peer := &deadlines{control: http.NewResponseController(w)}
+	defer peer.release()
+	ctx, stop := s.during(r.Context(), peer)
+	defer stop()
+	steady(peer, r, s.opts.RequestTimeout)
 	if s.cors(w, r) {
 		return
 	}
-	ctx, stop := s.during(r.Context())
-	defer stop()
 	s.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 

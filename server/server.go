@@ -227,10 +227,14 @@ func (s *Server) closeStore() error {
 	return nil
 }
 
-// during returns a context that also ends when the server does.
-func (s *Server) during(ctx context.Context) (context.Context, context.CancelFunc) {
+// during returns a context that also ends when the server does. The peer is cut
+// off then: stop waits for the handler, which may wait for a peer that has stalled.
+func (s *Server) during(ctx context.Context, peer *deadlines) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(s.ctx, cancel)
+	unhook := context.AfterFunc(s.ctx, func() {
+		cancel()
+		peer.cut()
+	})
 	return ctx, func() {
 		unhook()
 		cancel()

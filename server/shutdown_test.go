@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -272,4 +274,89 @@ func TestTimeToGo(t *testing.T) {
 		res, _ = e.get("GET", "/v1/route?appId="+appID, nil)
 		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	})
+}
+
+// A peer that reads no more of what it downloads, or sends no more of what it
+// uploads, keeps nobody from ending the server.
+func TestStalledPeersDoNotKeepTheServer(t *testing.T) {
+	const size = 2 << 20 // more than the network takes
+	const patience = 30 * time.Second
+	ends := map[string]struct {
+		end  func(*testing.T, *server.Server) error
+		err  error
+		took time.Duration
+	}{
+		"close": {func(_ *testing.T, srv *server.Server) error { return srv.Close() }, nil, 0},
+		"shutdown": {func(t *testing.T, srv *server.Server) error {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			return srv.Shutdown(ctx)
+		}, context.DeadlineExceeded, patience},
+	}
+	stalls := map[string]func(t *testing.T, e *env, f grantedFile){
+		"download": func(t *testing.T, e *env, f grantedFile) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, f.UploadURL, strings.NewReader(strings.Repeat("x", size)))
+			require.NoError(t, err)
+			res, err := e.http.Do(req)
+			require.NoError(t, err)
+			res.Body.Close()
+			require.Equal(t, http.StatusOK, res.StatusCode)
+			e.raw("GET " + f.URL + " HTTP/1.1\r\nHost: " + addr + "\r\n\r\n")
+		},
+		"upload": func(_ *testing.T, e *env, f grantedFile) {
+			e.raw(fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", f.UploadURL, addr, size, strings.Repeat("x", size/2)))
+		},
+	}
+	for how, tc := range ends {
+		for what, stall := range stalls {
+			t.Run(how+" and "+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := newEnv(t, options())
+					stall(t, e, e.grantFile())
+					synctest.Wait()
+					begin := time.Now()
+					result := make(chan error, 1)
+					go func() { result <- tc.end(t, e.srv) }()
+					select {
+					case err := <-result:
+						require.ErrorIs(t, err, tc.err)
+						require.Equal(t, tc.took, time.Since(begin))
+					case <-time.After(time.Hour):
+						t.Error("it waits for the peer")
+					}
+				})
+			})
+		}
+	}
+}
+
+// grantedFile is a file that may be uploaded.
+type grantedFile struct {
+	URL       string `json:"url"`
+	UploadURL string `json:"upload_url"`
+}
+
+func (e *env) grantFile() (f grantedFile) {
+	e.t.Helper()
+	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, "http://"+addr+"/1.1/fileTokens", strings.NewReader(`{"name":"large"}`))
+	require.NoError(e.t, err)
+	req.Header.Set("X-LC-Id", appID)
+	req.Header.Set("X-LC-Key", masterKey+",master")
+	req.Header.Set("Content-Type", "application/json")
+	res, err := e.http.Do(req)
+	require.NoError(e.t, err)
+	defer res.Body.Close()
+	require.Equal(e.t, http.StatusOK, res.StatusCode)
+	require.NoError(e.t, json.NewDecoder(res.Body).Decode(&f))
+	return f
+}
+
+// raw writes to a connection of its own, and reads nothing.
+func (e *env) raw(text string) {
+	e.t.Helper()
+	nc, err := e.net.Dial(e.t.Context(), "tcp", addr)
+	require.NoError(e.t, err)
+	e.t.Cleanup(func() { nc.Close() })
+	_, err = io.WriteString(nc, text)
+	require.NoError(e.t, err)
 }

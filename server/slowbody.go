@@ -4,8 +4,47 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
+
+// deadlines sets those of the connection of a request. It belongs to the request:
+// once that has been cut off or has been served, nothing is set any more.
+type deadlines struct {
+	control *http.ResponseController
+
+	mu   sync.Mutex
+	over bool
+}
+
+// read sets the deadline of reads. Who cannot have one has no network to wait for.
+func (d *deadlines) read(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		_ = d.control.SetReadDeadline(t)
+	}
+}
+
+// cut fails reads and writes at once, also those that wait already: the end of
+// its context does not reach a handler that waits for its peer.
+func (d *deadlines) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		d.over = true
+		past := time.Unix(1, 0)
+		_ = d.control.SetReadDeadline(past)
+		_ = d.control.SetWriteDeadline(past)
+	}
+}
+
+// release lets go of the connection, which may serve other requests afterwards.
+func (d *deadlines) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true
+}
 
 // minBodyRate is how fast the body of a request has to come on average, in bytes
 // per second, once Options.RequestTimeout is over.
@@ -16,9 +55,9 @@ const minBodyRate = 1 << 10
 // take its time.
 type steadyBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	until   time.Time // grows with what has come
-	ended   bool
+	deadlines *deadlines
+	until     time.Time // grows with what has come
+	ended     bool
 }
 
 // The deadline is there from the beginning, since the HTTP server reads what a
@@ -26,17 +65,16 @@ type steadyBody struct {
 // its end, for the same reason.
 
 // steady puts a steadyBody into the request, unless there is no body.
-func steady(w http.ResponseWriter, r *http.Request, grace time.Duration) {
+func steady(d *deadlines, r *http.Request, grace time.Duration) {
 	if r.Body == nil || r.Body == http.NoBody || grace <= 0 {
 		return
 	}
-	b := &steadyBody{ReadCloser: r.Body, control: http.NewResponseController(w), until: time.Now().Add(grace)}
+	b := &steadyBody{ReadCloser: r.Body, deadlines: d, until: time.Now().Add(grace)}
 	b.extend()
 	r.Body = b
 }
 
-// extend sets the deadline. Who cannot have one has no network to wait for.
-func (b *steadyBody) extend() { _ = b.control.SetReadDeadline(b.until) }
+func (b *steadyBody) extend() { b.deadlines.read(b.until) }
 
 func (b *steadyBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
@@ -45,7 +83,7 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
-		_ = b.control.SetReadDeadline(time.Time{}) // it would else end the request
+		b.deadlines.read(time.Time{}) // it would else end the request
 		return n, err
 	}
 	if n > 0 {
