@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,42 @@ func TestOverflowGivesUpWhatTheWriterHasTaken(t *testing.T) {
 			frames++
 		}
 		require.Less(t, frames, 9)
+	})
+}
+
+// A frame that was begun is finished in several writes; what waits is given up at
+// the first of them, and only once.
+func TestOverflowWithinALongFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.QueueFrames = 10
+		e := newEnv(t, o)
+		c, p := e.connect()
+		p.Push(nil, big(2*networkBuffer), fanout.ClassStored, fanout.Hold{})
+		synctest.Wait() // it is being written
+		before := e.srv.Stats().Written
+		for p.Push(nil, frame(1), fanout.ClassStored, fanout.Hold{}); !p.Ending(); {
+			p.Push(nil, frame(1), fanout.ClassStored, fanout.Hold{})
+		}
+		own := e.srv.Stats() // the frame, and our close frame
+		require.Equal(t, 2, own.QueueFrames)
+		chunk := make([]byte, 64<<10)
+		for range 3 { // each lets the writer go on by one write
+			_, err := io.ReadFull(c.Net, chunk)
+			require.NoError(t, err)
+			synctest.Wait()
+			st := e.srv.Stats()
+			require.Equal(t, 1, st.QueueFrames, "our close frame")
+			require.Equal(t, own.QueueBytes-len(big(2*networkBuffer)), st.QueueBytes)
+			require.Equal(t, before, st.Written)
+		}
+		_, err := io.CopyN(io.Discard, c.Net, int64(2*networkBuffer-3*len(chunk)))
+		require.NoError(t, err)
+		synctest.Wait()
+		st := e.srv.Stats()
+		require.Zero(t, st.QueueFrames)
+		require.Zero(t, st.QueueBytes)
+		require.Equal(t, before+2, st.Written)
 	})
 }
 

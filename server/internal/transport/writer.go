@@ -224,7 +224,9 @@ func (w *writer) settle(b *batch) {
 	stamped := false
 	for i := w.settled; i < w.done; i++ {
 		e := &b.entries[i]
-		c.settle(e)
+		if !w.abandoned { // else it was given back with the others
+			c.settle(e)
+		}
 		if e.call != nil {
 			if !stamped {
 				now = c.srv.alarms.now()
@@ -240,7 +242,8 @@ func (w *writer) settle(b *batch) {
 	if stamped && len(c.lane) > 0 && c.state == open {
 		c.advance(now)
 	}
-	if w.abandoned = c.abandon; w.abandoned {
+	if c.abandon && !w.abandoned {
+		w.abandoned = true
 		for i := w.settled; i < len(b.entries); i++ {
 			c.settle(&b.entries[i])
 		}
