@@ -25,3 +25,18 @@ func (r *Registry) Over(app, client string) bool {
 	sessions := r.app(app).sessions(client)
 	return len(sessions) == 1 && sessions[0].over.Load()
 }
+
+// Granted tells whether the login of the only session of a client was granted.
+func (r *Registry) Granted(app, client string) bool {
+	a := r.app(app)
+	if a == nil {
+		return false
+	}
+	sessions := a.sessions(client)
+	if len(sessions) != 1 {
+		return false
+	}
+	sessions[0].mu.Lock()
+	defer sessions[0].mu.Unlock()
+	return sessions[0].open
+}

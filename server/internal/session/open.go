@@ -235,11 +235,15 @@ func (lg *login) admit() *pb.GenericCommand {
 		}
 		return m.broken("snapshot", err)
 	}
-	if !s.grant() {
+	opened := sessionCommand(pb.OpType_opened, m.issue(lg.Actor, lg.Token))
+	opened.ServerTs = proto.Int64(snap.ServerTS)
+	if !s.grant(func() { lg.reply(opened, snap) }) {
 		return closedCommand(s.whyEnded())
 	}
-	lg.link.conn.LoggedIn()
-	lg.reply(snap)
+	lg.r.replied.Store(true)
+	if lg.r.answers {
+		lg.r.done()
+	}
 	s.enter(snap)
 	m.cfg.Opened(m.ctx, &lg.Login)
 	m.cfg.Registry.announced(s)
@@ -255,20 +259,15 @@ func (m *Manager) broken(part string, err error) *pb.GenericCommand {
 	return errorCommand(wire.CodeInternalError, "")
 }
 
-// reply answers, and sends what the login is told. All of it is part of the
-// answer: the queue's bounds for pushes do not apply.
-func (lg *login) reply(snap *fanout.Snapshot) {
+// reply queues the answer, and what the login is told. All of it is part of the
+// answer: the queue's bounds for pushes do not apply. s.mu is held.
+func (lg *login) reply(opened *pb.GenericCommand, snap *fanout.Snapshot) {
 	l, s := lg.link, lg.s
+	l.conn.LoggedIn()
 	hold := lg.r.Hold()
 	hold.Session = s.ref
 	lg.r.wait = l.conn.Expect(hold)
-	opened := sessionCommand(pb.OpType_opened, lg.link.m.issue(lg.Actor, lg.Token))
-	opened.ServerTs = proto.Int64(snap.ServerTS)
 	lg.r.send(opened)
-	lg.r.replied.Store(true)
-	if lg.r.answers {
-		lg.r.done()
-	}
 	// A client library knows its session only after it has settled the reply.
 	l.conn.Barrier(lg.r.wait)
 	for _, frame := range snap.Frames {

@@ -3,7 +3,9 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -288,6 +290,34 @@ func TestKickDuringALogin(t *testing.T) {
 		require.Empty(t, e.ends())
 		c.Send(query("", 2))
 		wantError(t, c.Read(), 2, wire.CodeSessionRequired)
+	})
+}
+
+// Who is kicked as soon as the login is granted hears of the login first, then of
+// what it is told with it, and then of its end.
+func TestKickRightAfterALogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.snapshot = func(context.Context, *fanout.Login) (*fanout.Snapshot, error) {
+			return &fanout.Snapshot{Frames: [][]byte{body("unread")}}, nil
+		}
+		c := e.connect()
+		const logins = 30
+		for range logins {
+			var kicking sync.WaitGroup
+			kicking.Go(func() {
+				for !e.reg.Granted(plainApp, "tom") {
+					runtime.Gosched()
+				}
+				require.Equal(t, 1, e.reg.Kick(plainApp, "tom", wire.CodeKickedByApp, "out"))
+			})
+			open(t, c, "tom", tagged(strings.Repeat("x", 40<<10), "")) // the answer takes its time to make
+			require.Equal(t, "unread", readCid(c))
+			wantClosed(t, c.Read(), "tom", 0, wire.CodeKickedByApp, "out")
+			kicking.Wait()
+			synctest.Wait()
+		}
+		require.Len(t, e.ends(), logins)
 	})
 }
 

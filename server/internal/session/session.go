@@ -86,13 +86,20 @@ func (s *Session) setSubscribed(cid string, on bool) {
 	}
 }
 
-// grant turns an opening session into an open one. From here on whoever ends it
-// tells the client and the engine. It returns false if the session has ended.
-func (s *Session) grant() bool {
+// grant turns an opening session into an open one, and calls reply, which queues
+// the answer. From here on whoever ends the session tells the client and the engine.
+// A client takes no notice of the end of a session that it does not know yet, so the
+// answer is queued before anybody can find the session open. grant returns false,
+// and does not call reply, if the session has ended.
+func (s *Session) grant(reply func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open = !s.ended
-	return s.open
+	if s.ended {
+		return false
+	}
+	reply()
+	s.open = true
+	return true
 }
 
 // whyEnded is what the client is told when its login is refused because the
