@@ -60,20 +60,23 @@ func (l *link) leave(r *request) {
 		return
 	}
 	r.Actor, r.peer = s.actor, s.client
+	l.depart(s)
 	if later := l.lanes.logout(s, func() {
 		defer l.ended(r)
 		l.logout(r, s)
 	}); later {
-		l.forget(s)
 		return
 	}
 	defer r.finish()
 	l.logout(r, s)
 }
 
+// logout ends a session that has departed, unless a login of the same client did
+// already, and answers.
 func (l *link) logout(r *request, s *Session) {
 	// The end comes first: once the client knows, nothing may find the session.
 	l.m.cfg.Registry.end(s, fanout.EndLogout, 0, "")
+	l.forget(s)
 	r.reply(sessionCommand(pb.OpType_closed, &pb.SessionCommand{}))
 }
 

@@ -88,7 +88,9 @@
 // session does to one conversation stays in order all the same: while one such
 // command runs, those behind it wait in its lane, quick ones too. A logout waits
 // for everything that its session asked before; nothing that comes after it
-// finds the session. The connection waits for all of them before it ends.
+// finds the session. If the same client logs in meanwhile, the session ends at once,
+// and only the answer to the logout waits: two sessions of one client on one
+// connection would get every push twice. The connection waits for all of them before it ends.
 //
 // # Locks
 //

@@ -209,6 +209,49 @@ func TestLogoutAfterSlowCommands(t *testing.T) {
 	})
 }
 
+// Who logs out and in again at once has one session, although the logout is not
+// answered before what was asked earlier.
+func TestLoginWhileALogoutWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := newEnv(t), new(work)
+		e.dispatch = w.serve
+		var before []fanout.Ended
+		e.snapshot = func(context.Context, *fanout.Login) (*fanout.Snapshot, error) {
+			before = e.ends()
+			return &fanout.Snapshot{}, nil
+		}
+		c := e.login("tom")
+		first := e.lastRef()
+		start := time.Now()
+		c.Send(history(1))
+		c.Send(logout("tom", 2))
+		again := openCommand("tom")
+		again.I = proto.Int32(3)
+		c.Send(again)
+		opened := c.Read()
+		require.EqualValues(t, 3, opened.GetI())
+		require.Equal(t, pb.OpType_opened, opened.GetOp())
+		require.Zero(t, time.Since(start))
+		require.Len(t, before, 1, "the engine hears of the end before the login")
+		require.Equal(t, first, before[0].Actor.Session)
+		require.Equal(t, fanout.EndLogout, before[0].Cause)
+		require.Equal(t, 1, e.reg.Sessions())
+
+		time.Sleep(20 * ms)
+		e.reg.Publish(toClients("once", "tom"))
+		require.Equal(t, "once", readCid(c))
+		require.EqualValues(t, 1, c.Read().GetI())
+		closed := c.Read()
+		require.EqualValues(t, 2, closed.GetI())
+		require.Equal(t, pb.OpType_closed, closed.GetOp())
+		require.Equal(t, time.Second, time.Since(start))
+		c.Send(update("tom", "a", 4))
+		require.EqualValues(t, 4, c.Read().GetI(), "the new session is open")
+		c.WantSilence(time.Second)
+		require.Len(t, e.ends(), 1)
+	})
+}
+
 func logout(client string, i int32) *pb.GenericCommand {
 	return &pb.GenericCommand{
 		Cmd: pb.CommandType_session.Enum(), Op: pb.OpType_close.Enum(), I: proto.Int32(i),

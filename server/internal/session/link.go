@@ -21,6 +21,7 @@ type link struct {
 
 	mu       sync.Mutex
 	sessions []*Session // in the order in which they were opened; one may be opening
+	leaving  []*Session // have logged out, which waits for their slow commands
 }
 
 // Command implements transport.Receiver.
@@ -100,12 +101,39 @@ func (l *link) attach(s, replaces *Session) {
 func (l *link) forget(s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range l.sessions {
-		if l.sessions[i] == s {
-			l.sessions = append(l.sessions[:i:i], l.sessions[i+1:]...)
-			return
+	l.sessions = without(l.sessions, s)
+	l.leaving = without(l.leaving, s)
+}
+
+// without returns a list without a session. It leaves the given one as it is.
+func without(list []*Session, s *Session) []*Session {
+	for i := range list {
+		if list[i] == s {
+			return append(list[:i:i], list[i+1:]...)
 		}
 	}
+	return list
+}
+
+// depart keeps commands from finding a session that is to end a little later.
+func (l *link) depart(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sessions = without(l.sessions, s)
+	l.leaving = append(l.leaving, s)
+}
+
+// departing returns the session of a client that has logged out and has not ended,
+// nil if there is none.
+func (l *link) departing(app, client string) *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.leaving {
+		if s.client == client && s.actor.App == app {
+			return s
+		}
+	}
+	return nil
 }
 
 // dispatch executes a command of a session: here, or on a goroutine of the

@@ -60,8 +60,11 @@ func (l *link) login(r *request) bool {
 	}
 	lg.describe()
 	l.attach(lg.s, old)
+	// Before the new one is known, or it would get the same pushes.
+	if left := l.departing(lg.app.ID, lg.client); left != nil {
+		l.m.cfg.Registry.end(left, fanout.EndLogout, 0, "")
+	}
 	if old != nil {
-		// Before the new one is known, or it would get the same pushes.
 		l.m.cfg.Registry.end(old, fanout.EndSuperseded, 0, "")
 	}
 	l.m.cfg.Registry.add(lg.s)
