@@ -137,6 +137,7 @@ func New(o Options) (*Server, error) {
 		FrameRate:    o.Limits.FrameRate,
 		Patience:     o.HookTimeout + patienceWithRequests,
 		Logger:       o.Logger,
+		Delivered:    s.registry.Delivered,
 	})
 	blobs := file.Blobs(new(file.Memory))
 	if s.filesDir != nil {

@@ -121,6 +121,7 @@ func newEnv(t *testing.T, change ...func(*session.Config)) *env {
 	e.conns = transport.NewServer(transport.Options{
 		MaxFrame: 64 << 10, QueueBytes: 1 << 20, QueueFrames: 4096,
 		ReadTimeout: 360 * time.Second, LoginTimeout: time.Minute, Logger: e.cfg.Logger,
+		Patience: time.Second, Delivered: e.reg.Delivered,
 	})
 	l, err := e.net.Listen(addr)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"hash/maphash"
 	"runtime"
 	"sync"
@@ -355,6 +356,10 @@ func (r *Registry) Publish(ev *fanout.Event) {
 	}
 	p.send()
 }
+
+// Delivered returns when what was published is with the connections, or when ctx
+// ends. What is published meanwhile is waited for as well.
+func (r *Registry) Delivered(ctx context.Context) { r.spread.waitUntil(ctx) }
 
 // Close waits until what was published is with the connections. They must be
 // closed before, and nothing may be published any more.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -64,6 +65,24 @@ func (sp *spreader) wait() {
 			w.changed.Wait()
 		}
 		w.mu.Unlock()
+	}
+}
+
+// waitUntil is wait that ends with ctx.
+func (sp *spreader) waitUntil(ctx context.Context) {
+	for i := range sp.workers {
+		w := &sp.workers[i]
+		unhook := context.AfterFunc(ctx, func() {
+			w.mu.Lock() // not between the look at ctx and the waiting
+			defer w.mu.Unlock()
+			w.changed.Broadcast()
+		})
+		w.mu.Lock()
+		for w.running && ctx.Err() == nil {
+			w.changed.Wait()
+		}
+		w.mu.Unlock()
+		unhook()
 	}
 }
 

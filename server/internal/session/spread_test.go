@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -291,5 +292,50 @@ func TestRoomThatChangesBetweenEventsForMany(t *testing.T) {
 			synctest.Wait()
 			conns[id].WantSilence(ms)
 		}
+	})
+}
+
+// Nobody is told to go before they got what was published for many. Workers that
+// have no end do not keep the server.
+func TestShutdownWaitsForWhatIsForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.reg.SetFanOut(1, 0, 1<<10)
+		c := e.login("tom")
+		release := e.reg.HoldWorkers()
+		e.reg.Publish(toClients("for many", "tom"))
+		var shutdown, reading sync.WaitGroup
+		others := make(chan struct{})
+		close(others)
+		shutdown.Go(func() { require.NoError(t, e.conns.Shutdown(t.Context(), others)) })
+		var got [2]*pb.GenericCommand
+		var read atomic.Int32
+		reading.Go(func() {
+			for i := range got {
+				got[i] = c.Read()
+				read.Add(1)
+			}
+		})
+		for i := 0; i < 10_000 && read.Load() == 0; i++ {
+			runtime.Gosched() // time stands still while the worker waits for the lock
+		}
+		require.Zero(t, read.Load())
+		release()
+		reading.Wait()
+		require.Equal(t, pb.CommandType_direct, got[0].GetCmd())
+		require.Equal(t, pb.CommandType_goaway, got[1].GetCmd())
+		c.Net.Close()
+		shutdown.Wait()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.reg.SetFanOut(1, 0, 1<<10)
+		e.login("tom")
+		release := e.reg.HoldWorkers()
+		e.reg.Publish(toClients("for many", "tom"))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		e.reg.Delivered(ctx)
+		release()
 	})
 }

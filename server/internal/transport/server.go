@@ -18,7 +18,7 @@ import (
 	"github.com/leanrtm/realtime/server/internal/fanout"
 )
 
-// Options are the figures of a Server. All are required.
+// Options are the figures of a Server. All but Delivered are required.
 type Options struct {
 	MaxFrame     int           // bytes of one command
 	QueueBytes   int           // bytes of pushes that may wait on one connection
@@ -27,8 +27,12 @@ type Options struct {
 	LoginTimeout time.Duration // time to open a first session; ≤ 0: any
 	FrameTimeout time.Duration // for one frame to arrive, from its first byte on; ≤ 0: any
 	FrameRate    int           // frames of one connection per minute, pings included; ≤ 0: any
-	Patience     time.Duration // of Shutdown, for what it waits for besides commands
+	Patience     time.Duration // of Shutdown, for each of what it waits for besides commands
 	Logger       *slog.Logger
+
+	// Delivered returns when all that was to be pushed was, or when ctx ends.
+	// Shutdown calls it after the last command. nil: pushes never come later.
+	Delivered func(ctx context.Context)
 }
 
 // Timing that is not an option.
@@ -251,6 +255,11 @@ func (s *Server) Shutdown(ctx context.Context, others <-chan struct{}) error {
 	case <-ctx.Done():
 	}
 	await(patience, others)
+	if s.opts.Delivered != nil {
+		delivery, cancel := context.WithTimeout(ctx, s.opts.Patience)
+		s.opts.Delivered(delivery)
+		cancel()
+	}
 	if ctx.Err() == nil {
 		s.farewell(ctx, conns)
 	}
