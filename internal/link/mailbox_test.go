@@ -67,6 +67,7 @@ func TestTheGoroutinesOfALinkAreSeen(t *testing.T) {
 		h := newHarness(t)
 		h.open()
 		release := h.hold()
+		synctest.Wait() // what has dialled may be about to end
 		require.Len(t, goroutines(), 1)
 		release()
 		h.hang()
