@@ -69,7 +69,12 @@ func (l *link) find(cmd *pb.GenericCommand) *Session {
 func (l *link) sessionOf(app, client string) *Session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.sessions {
+	return ofClient(l.sessions, app, client)
+}
+
+// ofClient returns the session of a client, nil if there is none.
+func ofClient(sessions []*Session, app, client string) *Session {
+	for _, s := range sessions {
 		if s.client == client && s.actor.App == app {
 			return s
 		}
@@ -128,12 +133,7 @@ func (l *link) depart(s *Session) {
 func (l *link) departing(app, client string) *Session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range l.leaving {
-		if s.client == client && s.actor.App == app {
-			return s
-		}
-	}
-	return nil
+	return ofClient(l.leaving, app, client)
 }
 
 // dispatch executes a command of a session: here, or on a goroutine of the
